@@ -7,7 +7,7 @@ export type Shell = "bash" | "zsh" | "fish";
 /** The name of commander's own help command. */
 const HELP = "help";
 
-/** What `values` gets of the line so far. */
+/** The part of the command line that `values` gets. */
 export interface Line {
   /** The name of the argument to complete, like `net`, or the attribute of an option. */
   readonly argument: string;

@@ -1,6 +1,6 @@
 /** Shows on a terminal that a command is waiting, and for what, once that takes longer than a second. */
 
-/** Where progress goes: a terminal, or nothing. */
+/** The screen on which progress is shown; nothing is shown where it is no terminal. */
 export interface Screen {
   readonly isTerminal: boolean;
   write(text: string): void;

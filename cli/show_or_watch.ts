@@ -10,11 +10,11 @@ export interface ShowOptions {
   readonly watch?: boolean;
 }
 
-/** What was found, in the forms that it can be printed in. */
+/** The data that was found, in the forms in which it can be printed. */
 export interface Shown {
   /** @param now milliseconds since the epoch, for the time that is left of a lease */
   table(wide: boolean, now: number): string;
-  /** What JSON and YAML show. */
+  /** The value for JSON and YAML. */
   value(): unknown;
   /** YAML of its own, where that is not the value's. */
   yaml?(): Promise<string>;

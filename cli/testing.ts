@@ -6,7 +6,7 @@ import type { Terminal } from "./terminal.ts";
 
 export interface HereOptions {
   readonly stdin?: string;
-  /** What is typed at a question; undefined: standard input is no terminal. */
+  /** The line that is typed at a question; undefined: standard input is no terminal. */
   readonly typed?: string;
   /** Of standard output (default false). */
   readonly isTerminal?: boolean;

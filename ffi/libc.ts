@@ -5,7 +5,7 @@
  * pass those the same way.
  */
 
-/** Where Debian and Ubuntu keep it: --allow-ffi wants this very path. */
+/** The path at which Debian and Ubuntu keep it. --allow-ffi needs this very path. */
 export const libcPath = {
   x86_64: "/lib/x86_64-linux-gnu/libc.so.6",
   aarch64: "/lib/aarch64-linux-gnu/libc.so.6",
@@ -69,7 +69,7 @@ const table = {
 /** The symbols of {@link libcPath}. */
 export const libc = Deno.dlopen(libcPath, table).symbols;
 
-/** The same on a thread of Deno's pool (6–9 µs, 32 threads in all): for the main isolate; errno is not to be had. */
+/** The symbols for calls on a thread of Deno's pool (6–9 µs, 32 threads), from the main isolate. They give no errno. */
 export const libcNonblocking = Deno.dlopen(
   libcPath,
   {

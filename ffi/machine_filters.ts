@@ -4,9 +4,9 @@ import type { Instruction } from "./packet.ts";
 const LD_W_ABS = 0x20, LD_H_ABS = 0x28, LD_B_ABS = 0x30, JA = 0x05, JEQ = 0x15, JSET = 0x45;
 const TAX = 0x07, MUL = 0x24, XOR_X = 0xac, RET = 0x06;
 const ETH_P_IP = 0x0800, ETH_P_ARP = 0x0806;
-/** Where an Ethernet frame has its source MAC and its type, and the octets of its header. */
+/** The offsets of the source MAC and the type in an Ethernet frame, and the length of its header. */
 const SOURCE = 6, TYPE = 12, HEADER = 14;
-/** Where IPv4 and ARP in a frame have their sender's address. */
+/** The offsets of the sender's address in an IPv4 and an ARP frame. */
 const IP_SOURCE = 26, ARP_SENDER = 28;
 /** Of a frame's source MAC: its last four octets. */
 const LAST_FOUR = 8;
@@ -49,7 +49,7 @@ export function strangersFilter(macs: readonly Uint8Array[]): Instruction[] {
   ];
 }
 
-/** What the filter makes of a MAC. */
+/** The filter's decision about a MAC. */
 function valueOf(mac: Uint8Array): number {
   const view = new DataView(mac.buffer, mac.byteOffset, mac.byteLength);
   return (Math.imul(view.getUint16(0), factor) ^ view.getUint32(2)) >>> 0;

@@ -16,7 +16,7 @@ export interface Headers {
   readonly names: Uint8Array<ArrayBuffer>;
   readonly controls: Uint32Array<ArrayBuffer>;
   readonly iovecs: Uint32Array<ArrayBuffer>;
-  /** Where the header of each slot is. */
+  /** The offset of each slot's header. */
   readonly pointers: readonly Deno.PointerValue[];
 }
 

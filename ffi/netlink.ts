@@ -26,7 +26,7 @@ const spare: Uint8Array<ArrayBuffer>[] = [];
 
 /** A change for the kernel to make. */
 export interface Request {
-  /** What is done, for errors: `create br0`. */
+  /** A description of the request for errors: `create br0`. */
   readonly what: string;
   /** From encodeMessage(). */
   readonly message: Uint8Array;

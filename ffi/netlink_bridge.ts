@@ -77,7 +77,7 @@ export function pinMac(port: number, mac: Uint8Array): Request {
   return { what: `pin a MAC to port ${port}`, message: pinning(port, mac) };
 }
 
-/** The same for many MACs. @returns refused ones, with their positions in `macs` */
+/** Like {@link pinMac} for many MACs. @returns refused ones, with their positions in `macs` */
 export function pinMacs(
   netlink: Netlink,
   port: number,

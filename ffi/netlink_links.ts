@@ -47,7 +47,7 @@ import {
 } from "./netlink_message.ts";
 
 const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
-/** Where accept_ra is in IFLA_INET6_CONF (include/uapi/linux/ipv6.h). */
+/** The position of accept_ra in IFLA_INET6_CONF (include/uapi/linux/ipv6.h). */
 const IPV6_ACCEPT_RA = 3;
 const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 

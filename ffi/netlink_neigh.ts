@@ -258,7 +258,7 @@ function dump(
 /** Collects entries in flat arrays that grow. */
 class Collection {
   count = 0;
-  /** What is the bridge's, in a dump of an `fdb`. */
+  /** The entries of the bridge itself, in a dump of an `fdb`. */
   readonly behind: BridgeEntry[] = [];
   #capacity = 64;
   #addresses: Uint8Array;

@@ -231,7 +231,7 @@ export async function hasChain(
   return await find(netlink, table, GETCHAIN, named, hooked(hook)) ?? false;
 }
 
-/** Whether an object has these attributes; undefined: there is none. */
+/** Tests whether an object has these attributes; undefined: there is none. */
 async function find(
   netlink: Netlink,
   table: Table,

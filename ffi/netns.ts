@@ -48,7 +48,7 @@ export function openNamespace(path: string): number {
 }
 
 /**
- * The same for a path at which may be nothing, or the empty file that remains of a namespace after a reboot.
+ * Opens the namespace at a path where nothing may be, or the empty file that remains of a namespace after a reboot.
  * @returns undefined in both cases
  */
 export function openNamespaceIfAny(path: string): number | undefined {
@@ -208,7 +208,7 @@ function openSelf(): number {
   return checked(libc.open(cString(own), O_RDONLY | O_CLOEXEC, 0), `open ${own}`);
 }
 
-/** What a path may lead to. */
+/** The kinds of objects that a path may lead to. */
 type Kind = "namespace" | "empty file" | "symbolic link" | "other";
 
 const reasons: Record<Exclude<Kind, "namespace">, string> = {

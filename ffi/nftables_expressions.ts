@@ -14,13 +14,13 @@ export const NF_ACCEPT = 1, NF_DROP = 0;
 export const FIRST = 1, SECOND = 2;
 /** The second four octets of the first register, where a key of small parts goes on. */
 export const FIRST_4 = 9;
-/** What follows the first eight octets of {@link SECOND}: an address after a MAC, which has eight octets in a key. */
+/** The register behind the first eight octets of {@link SECOND}: an address after a MAC, which has eight octets in a key. */
 export const SECOND_8 = 14;
 /** Properties of a frame, for {@link loadMeta}: META_INTERFACE is the name of the interface that it came by. */
 export const META_PROTOCOL = 1, META_INTERFACE = 6, META_OUTGOING = 7, META_FAMILY = 15, META_TRANSPORT = 16;
-/** The same in this host's byte order. META_USER is the user of the process of this namespace whose socket sent the packet. */
+/** Properties in this host's byte order. META_USER is the user of this namespace's process whose socket sent the packet. */
 export const META_PRIORITY = 2, META_USER = 10;
-/** Where a frame's headers begin, for {@link loadPayload}. */
+/** The headers of a frame from which {@link loadPayload} counts. */
 export const LINK_HEADER = 0, NETWORK_HEADER = 1, TRANSPORT_HEADER = 2;
 
 /** A part of a rule: its name, and its attributes in the form in which the kernel lists them. */

@@ -199,7 +199,7 @@ export function sendFrames(
   });
 }
 
-/** Where a struct sockaddr_ll has its sll_ifindex and sll_pkttype, and its length. */
+/** The offsets of sll_ifindex and sll_pkttype in a struct sockaddr_ll, and its length. */
 const IFINDEX = 4, PKTTYPE = 10, SOCKADDR_LL = 20;
 // A struct cmsghdr {u64 length, i32 level, i32 type} with a struct timespec {i64 seconds, i64 nanoseconds} (cmsg(3)).
 const STAMP = 32, STAMP_TYPE = 12, SECONDS = 16, NANOSECONDS = 24;

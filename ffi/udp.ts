@@ -91,7 +91,7 @@ export function openUdp(
   }
 }
 
-/** Where a socket of {@link openUdpSender} is bound: nothing is sent to it. */
+/** The port to which a socket of {@link openUdpSender} is bound: nothing is sent to it. */
 const unused = Uint8Array.of(127, 0, 0, 255);
 
 /**
@@ -173,7 +173,7 @@ export class UdpBatch {
     if (count < 0) {
       const code = errno();
       this.#filled = 0;
-      // What a peer's ICMP message left on the socket, or want of memory, passes: the next call goes on.
+      // An error from a peer's ICMP message, or a lack of memory, passes: the next call goes on.
       if (code === EAGAIN || code === EINTR || code === ENOMEM || code >= ENETDOWN) return 0;
       throw new SystemError("recvmmsg", code);
     }

@@ -34,7 +34,7 @@ export interface PeerCredentials {
   readonly uid: number;
 }
 
-// What is received or sent is here and is described here, for all sockets of an isolate in turn, as no call waits.
+// These buffers describe the message that is received or sent; no call waits, so all sockets of an isolate share them.
 const room = new Uint8Array(LONGEST_MESSAGE);
 const header = new Uint8Array(HEADER), vector = new Uint8Array(16), control = new Uint8Array(CONTROL_ROOM);
 const headerView = new DataView(header.buffer), vectorView = new DataView(vector.buffer);

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { type MessageFns, NexDefinition } from "./gen/nex.ts";
 import type { NexMethods } from "./types.ts";
 
-/** What writes and reads a message of nex.proto. */
+/** The functions that write and read a message of nex.proto. */
 export type Codec<T = object> = MessageFns<T, string>;
 
 /** An rpc's path, and the codecs of the two messages. */

@@ -8,7 +8,7 @@ import { descriptorSet } from "./gen/descriptor.ts";
 import { decodeRequest } from "./request_check.ts";
 import type { NexMethods, Sent } from "./types.ts";
 
-/** What a server of the API gives to `server.addService(nexService, handlers)`. */
+/** The definition that a server of the API gives to `server.addService(nexService, handlers)`. */
 export type NexHandlers = {
   [Method in keyof NexMethods]: handleUnaryCall<NexMethods[Method][0], Sent<NexMethods[Method][1]>>;
 };

@@ -10,7 +10,7 @@ import type { NexDefinition } from "./gen/nex.ts";
 export type * from "./gen/nex.ts";
 export type { Timestamp } from "./gen/google/protobuf/timestamp.ts";
 
-/** What may be given to send a T: any of its fields, at any depth. */
+/** The value by which a T is sent: any of its fields, at any depth. */
 export type Sent<T> = T extends readonly (infer Item)[] ? readonly Sent<Item>[]
   : T extends object ? { readonly [Key in keyof T]?: Sent<T[Key]> | null | undefined }
   : T;

@@ -150,7 +150,7 @@ function notAvailable(error: unknown): never {
   throw error;
 }
 
-/** What a network's machines resolve names with, where the configuration does not say otherwise, key by key. */
+/** The resolver settings of a network's machines. Keys that the configuration gives override those of the network. */
 function dnsOf(network: Field, configured: JsonObject | undefined): JsonObject | undefined {
   return network.given || configured ? { ...network.object(), ...configured } : undefined;
 }

@@ -14,7 +14,7 @@ const networkOptions = ["network", "agent", "isGateway", "isDefaultGateway", "na
 /** `podman run --network blue:allow=…`. */
 const containerOptions = ["allow"];
 
-/** What an option says of a network. */
+/** The settings that options give a network. */
 export interface Options {
   /** The id or name of the overlay network. */
   readonly network: string;

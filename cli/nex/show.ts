@@ -5,7 +5,7 @@ import { columns, jsonText, yamlText } from "../output.ts";
 
 /** The forms that `-o` offers. */
 export const formats = ["table", "json", "yaml"] as const;
-/** The same for commands that can print more columns. */
+/** The forms of commands that can print more columns. */
 export const wideFormats = ["table", "wide", "json", "yaml"] as const;
 export type Format = typeof wideFormats[number];
 

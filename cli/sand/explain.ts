@@ -5,7 +5,7 @@ import { messageOf, printable, Refusal } from "../../services/common/refusal.ts"
 export interface ExplainedPeer {
   /** Its name in messages: a URL or an address. */
   readonly name: string;
-  /** What to do when no process listens there. */
+  /** The remedy when no process listens there. */
   readonly absent: string;
   /** The expected authority of its certificate. */
   readonly authority: string;

@@ -15,7 +15,7 @@ export interface GlobalOptions extends TlsOptions {
 
 export type Format = "table" | "json";
 
-/** What the commands share: the terminal, and the agent that the program's options name. */
+/** The state that the commands share: the terminal, and the agent that the program's options name. */
 export class Session {
   constructor(private readonly program: Command, readonly terminal: Terminal) {}
 

@@ -56,7 +56,7 @@ export function path(text: string): string {
   return text;
 }
 
-/** What RFC 9110 §5.6.2 lets methods and header names be made of. */
+/** The characters of methods and header names (RFC 9110 §5.6.2, "token"). */
 const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 
 /** Reads an HTTP method. */

@@ -235,7 +235,7 @@ async function detach(
 /** The agent's refusal to delete an endpoint of another host. */
 const ELSEWHERE = /^endpoint \S+ is on \S+, not on /;
 
-/** What takes endpoints away that other programs have made, by kind. */
+/** The commands that remove endpoints of other programs, by kind. */
 const byOthers: Readonly<Record<string, string>> = {
   docker: 'is a container\'s of Docker: "docker network disconnect" takes it away',
   cni: "was made by a container runtime (CNI), which takes it away with its container",

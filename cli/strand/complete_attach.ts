@@ -31,7 +31,7 @@ export function completeAttach(program: Command, words: readonly string[]): Prom
   });
 }
 
-/** What a folder has: the namespaces that `ip netns` has made, or this host's devices. */
+/** The names in a folder: namespaces that `ip netns` has made, or this host's devices. */
 function entries(folder: string, shown: (name: string) => string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => shown(name)).sort();

@@ -11,7 +11,7 @@ import { echo, get, serve } from "./demo_peer.ts";
 import { Narrator } from "./narrator.ts";
 import { readOptions } from "./options.ts";
 
-/** What the demo runs inside its hosts and containers, where the usual tools may not be installed. */
+/** The programs that the demo runs inside its hosts and containers, where the usual tools may not be installed. */
 const inside: Readonly<Record<string, (...args: string[]) => Promise<number>>> = {
   lease: (device = "eth0") => lease(device),
   ask: (server = "", name = "", type) => ask(server, name, type === "PTR" ? "PTR" : "A"),
@@ -75,7 +75,7 @@ async function play(demo: Demo, tell: Narrator): Promise<Overlay> {
 const HARMLESS =
   /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TERM|COLORTERM|NO_COLOR|TMPDIR|DENO_\w+|STRAND_ETCD|ETCD_UNSUPPORTED_ARCH)$/;
 
-/** What the environment says of the services, their clients and proxies is meant for this machine's own. */
+/** Variables that configure this machine's own services, clients and proxies are not meant for the demo. */
 function forgetSettings(): void {
   for (const name of Object.keys(Deno.env.toObject())) if (!HARMLESS.test(name)) Deno.env.delete(name);
 }

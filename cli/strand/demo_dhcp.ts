@@ -7,7 +7,7 @@ export const DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5;
 export const SUBNET_MASK = 1, REQUESTED_ADDRESS = 50, LEASE_TIME = 51, SERVER_ID = 54;
 const PAD = 0, MESSAGE_TYPE = 53, END = 255;
 
-/** Where the fields of a message begin, in octets. */
+/** The offsets of a message's fields, in octets. */
 const XID = 4, FLAGS = 10, YIADDR = 16, CHADDR = 28, COOKIE = 236, OPTIONS = 240;
 const BOOTREQUEST = 1, BOOTREPLY = 2, ETHERNET = 1, BROADCAST = 0x8000, MAGIC = 0x63825363;
 /** BOOTP's relays and servers may discard a shorter message (RFC 1542 §2.1). */

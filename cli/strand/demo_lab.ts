@@ -26,7 +26,7 @@ export const DB = { name: "db", mac: "52:54:00:00:00:05", address: "10.0.0.5" } 
 /** A veth, whose one end the second host has, as it would have the tap of a virtual machine. */
 export const DEVICE = "vm0";
 
-/** Where the agents find etcd. */
+/** The URL at which the agents find etcd. */
 const STORE = `${UNDERLAY}1`;
 
 const PATIENCE = 30_000;
@@ -48,7 +48,7 @@ export class Demo implements AsyncDisposable {
     readonly db: Host,
     readonly rogue: Host,
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
-    /** Where a browser of this machine finds the dashboard. */
+    /** The URL at which a browser of this machine finds the dashboard. */
     readonly page: string | undefined,
   ) {}
 
@@ -102,7 +102,7 @@ export class Demo implements AsyncDisposable {
     return answers.join(" ") || (/status: (\w+)/.exec(stdout)?.[1] ?? "no answer");
   }
 
-  /** What {@link reach} does, in words. */
+  /** A description of {@link reach}, in words. */
   get pings(): string {
     return this.tools.ping ? "pings" : "sends a datagram, which comes back, to";
   }

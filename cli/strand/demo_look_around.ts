@@ -3,7 +3,7 @@ import { DB, type Demo, DNS_SERVER } from "./demo_lab.ts";
 import type { Overlay } from "./demo_networks.ts";
 import { programPath } from "./program.ts";
 
-/** What a reader of the demo can type in another terminal. */
+/** The commands that a reader of the demo can type in another terminal. */
 export function lookAround(demo: Demo, { network, address }: Overlay): string {
   const { server, directory, tools, hosts } = demo;
   const strand = programPath();

@@ -3,7 +3,7 @@ import type { Demo } from "./demo_lab.ts";
 import type { DemoHost } from "./demo_overlay.ts";
 import type { Narrator } from "./narrator.ts";
 
-/** What the steps have made. */
+/** The networks and machines that the steps have made. */
 export interface Overlay {
   /** The network's id. */
   readonly network: string;
@@ -67,7 +67,7 @@ async function greeted(wanted: string, answer: Promise<string>): Promise<string>
   return text;
 }
 
-/** What the pattern's group has matched. */
+/** The text that the pattern's group has matched. */
 function found(pattern: RegExp, text: string): string {
   const [, match] = pattern.exec(text) ?? [];
   if (match === undefined) throw new Error(`nothing like ${pattern} in:\n${text}`);

@@ -17,7 +17,7 @@ export interface OverlayHostOptions {
   readonly etcd: string;
   /** Counted from 1. */
   readonly number: number;
-  /** What the container on it is called. */
+  /** The name of the container on it. */
   readonly container: string;
 }
 
@@ -58,7 +58,7 @@ export class DemoHost {
     return `${this.directory}/log`;
   }
 
-  /** Where the agent keeps the namespaces of its networks. */
+  /** The directory in which the agent mounts the namespaces of its networks. */
   get namespaces(): string {
     return `${this.directory}/netns`;
   }
@@ -120,7 +120,7 @@ export class DemoHost {
     return (await this.host.run(strandCommand(["sand-agent-cli", ...args]))).stdout;
   }
 
-  /** What the agent answers at a path of its own, like /metrics. */
+  /** The agent's answer at a path of its own, like /metrics. */
   async ask(path: string): Promise<string> {
     return (await this.host.run(strandCommand(["demo", "get", `http://${this.ip}:9999${path}`]))).stdout;
   }
@@ -130,7 +130,7 @@ export class DemoHost {
     return (await this.container.host.run(strandCommand(["demo", "get", url]))).stdout;
   }
 
-  /** What `strand status agent` says here; throws with it when something is wrong. */
+  /** The output of `strand status agent` here; throws with it when something is wrong. */
   async status(): Promise<string> {
     return (await this.host.run(strandCommand(["status", "agent", "--config", this.config]))).stdout;
   }

@@ -8,7 +8,7 @@ import { connectIn } from "../../ffi/sockets_in.ts";
 import { delay } from "../../services/common/async.ts";
 import type { Host } from "./lab.ts";
 
-/** Where the dashboard listens by default. */
+/** The address at which the dashboard listens by default. */
 const PORT = 8090, LOOPBACK = "127.0.0.1";
 /** A browser that is quicker than the dashboard's start waits: how often is tried, and how long between tries, in ms. */
 const TRIES = 100, PAUSE = 100;
@@ -45,7 +45,7 @@ export class DemoPage implements Disposable {
       server = await this.#connect();
       this.#connections.add(server);
       const { readable, writable } = server;
-      // Where one side is done, so is the other: HTTP has no use for half of a connection.
+      // HTTP has no use for half of a connection: once one side is done, the other is closed.
       await Promise.race([asked.readable.pipeTo(writable), readable.pipeTo(asked.writable)]);
     } catch {
       // The browser or the demo has ended it.

@@ -46,7 +46,7 @@ interface Listing<T> {
   list(session: NexSession, network: string): Promise<readonly T[]>;
   titles(form: Form): string[];
   row(item: T, form: Form): string[];
-  /** What JSON and YAML show of it, where that is not empty. */
+  /** The fields that JSON and YAML show, without empty ones. */
   value(item: T): object;
 }
 

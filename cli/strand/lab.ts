@@ -193,7 +193,7 @@ export class Host {
   }
 }
 
-/** Where ip(8) has the namespaces that it made. */
+/** The directory in which ip(8) mounts the namespaces that it creates. */
 const DIRECTORY = "/run/netns";
 
 /** Removes the namespaces of labs of this kind whose process has died. */

@@ -9,7 +9,7 @@ export function readArguments<T extends Options>(args: string[], options: T) {
   return parse(args, options, true);
 }
 
-/** The same without positionals. */
+/** Like {@link readArguments}, but positionals are wrong usage. */
 export function readOptions<T extends Options>(args: string[], options: T) {
   return parse(args, options, false).values;
 }

@@ -10,7 +10,7 @@ export interface ServiceOptions {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Where its /readyz is. */
+  /** The address of its status server, which has /readyz. */
   readonly statusAt: HostPort;
   /** Called with each line that it writes. */
   readonly onLine: (line: string) => void;

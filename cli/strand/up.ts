@@ -79,7 +79,7 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-/** What systemd is told of all of them. */
+/** The report for systemd, made of all services' reports. */
 function reportOf(services: readonly Service[]): Report {
   const starting = services.filter(({ isReady }) => !isReady).map(({ name }) => ({
     what: `${name} is not ready`,

@@ -20,7 +20,7 @@ export interface LayoutOptions {
   readonly epoch: number;
 }
 
-/** Where each shell finds the completion of a command. */
+/** The path at which each shell finds the completion of a command. */
 const completions: Readonly<Record<Shell, (command: string) => string>> = {
   bash: (command) => `usr/share/bash-completion/completions/${command}`,
   zsh: (command) => `usr/share/zsh/vendor-completions/_${command}`,
@@ -48,7 +48,7 @@ export async function layOut(data: string, options: LayoutOptions): Promise<void
     await Deno.symlink(target, `${data}/${path}`);
   };
   for (const name of links) await link(`usr/bin/${name}`, "../lib/strand/strand");
-  // Where podman looks for drivers of its networks.
+  // Podman looks for network drivers in this folder.
   await link("usr/lib/netavark/strand", "../strand/strand");
   const systemd = `${folder}/deploy/systemd`;
   for (const { name } of Deno.readDirSync(systemd)) {

@@ -6,7 +6,7 @@ import { invalid, messageOf, Refusal } from "../../services/common/refusal.ts";
 import { capture } from "./capture.ts";
 
 export interface PackOptions {
-  /** What every entry is dated, in seconds since 1970. */
+  /** The date of every entry, in seconds since 1970. */
   readonly epoch: number;
   /** Of gzip, from 1, the quickest, to 9. */
   readonly level: number;

@@ -19,7 +19,7 @@ export interface NpmPackage {
   readonly dependencies: readonly string[];
 }
 
-/** What only a compiler or a debugger reads, or what made the package, like .npmignore. */
+/** Files that only a compiler or a debugger reads, or that made the package, like .npmignore. */
 const unneeded = /\.(d\.)?[cm]?ts$|\.map$|^\./;
 /** Packages that the program never loads: of declarations alone, and rollbar's for browsers. */
 const unloaded = /^@types\/|^undici-types$|^@rrweb\/record$/;
@@ -90,7 +90,7 @@ export async function installPackages(source: string, target: string): Promise<N
   }
 }
 
-/** What is known of a package that is installed in `work`, whose name in the lock file may end with the peers that it was given. */
+/** The description of a package that is installed in `work`, whose name in the lock file may end with its peers. */
 function describe(work: string, id: string, { npm }: LockFile): NpmPackage {
   const { integrity = "", dependencies = [] } = npm[id] ?? {};
   const name = nameOf(id), version = /^[^_]+/.exec(id.slice(name.length + 1))?.[0] ?? "";

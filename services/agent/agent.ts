@@ -58,7 +58,7 @@ export interface AgentOptions {
   readonly vxlanPort: number;
   /** Names reserved for veths; shared with everything that makes veths on this host. */
   readonly names?: VethNames;
-  /** Which ports are full. */
+  /** The ports that have no more leases. */
   readonly askers?: Pick<Askers, "full">;
 }
 

@@ -27,24 +27,24 @@ export interface AgentApi {
   deleteNetwork(id: string): Promise<void>;
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
   createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
-  /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
+  /** Like `createEndpoint`, but an endpoint that the namespace has in the network already is left as it is. */
   ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
-  /** What this host knows of the way to an address of the network. */
+  /** This host's side of the path to an address of the network. */
   way(network: string, address: Ip): Promise<WayHere>;
-  /** What is known of a name, address or MAC that no endpoint of the network has. */
+  /** This host's knowledge of a name, address or MAC that no endpoint of the network has. */
   absence(network: string, wanted: string): Promise<Absence>;
-  /** Whether a machine is behind the port of this host at which it is known. */
+  /** Tests whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
   /**
-   * Where a connection to an address of the network is made. Throws Refusal "not-found"; "invalid" without an active
+   * The host or namespace from which an address of the network is reached. Throws Refusal "not-found"; "invalid" without an active
    * endpoint, and for an address outside the network's range: what else an endpoint's namespace reaches, and its
    * loopback, is not the network's.
    */
   route(network: string, address: Ip): Promise<Route>;
 }
 
-/** Whether a machine is behind a port of a host; `why` is the end of a sentence that begins with the machine. */
+/** The answer to whether a machine is behind a port; `why` is the end of a sentence that begins with the machine. */
 export interface MachineAt {
   readonly isThere: boolean;
   readonly why: string;
@@ -66,7 +66,7 @@ export interface NetworkTrouble {
   readonly deleting?: readonly string[] | undefined;
 }
 
-/** Which endpoints are listed; an undefined field matches any. */
+/** A filter of endpoints; an undefined field matches any. */
 export interface EndpointFilter {
   readonly network: string | undefined;
   readonly hostname: string | undefined;
@@ -183,7 +183,7 @@ export interface Attached {
   readonly mtu: number;
   /** Path of the namespace that the other end of its veth is in. */
   readonly overlayNetns: string;
-  /** What the network's machines resolve names with; undefined where it has nothing for that. */
+  /** The resolver settings of the network's machines; undefined where it has none. */
   readonly resolver?: Resolver | undefined;
 }
 

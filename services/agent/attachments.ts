@@ -31,7 +31,7 @@ export class Attachments implements AttachmentsApi {
     return this.#turns.run(keyOf(request.attachment), async () => {
       const { attachment, netns } = request, { kernel } = this.context;
       const known = this.#find(attachment);
-      // What the container has stays where the request is refused.
+      // A container keeps its interfaces where the request is refused.
       using target = known.length ? kernel.inspect(netns) : undefined;
       await target?.assertContainers(netns);
       for (const { id, active, record } of known) {

@@ -18,7 +18,7 @@ export class ClaimsSweeper {
   readonly #suspects = new Map<string, Suspects>();
   /** Networks in which this host may have claimed addresses without having an endpoint. */
   readonly #more = new Set<string>();
-  /** What the claims of each network were found right by; none of one that has changed since, apart from these two. */
+  /** The records by which each network's claims were found right; removed when anything else of the network changes. */
   readonly #right = new Map<string, { network: NetworkRecord; claims: AllocationRecord | undefined }>();
   readonly #unsubscribe: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;

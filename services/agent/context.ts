@@ -12,7 +12,7 @@ import type { HostKernel } from "./kernel/host.ts";
 import type { DriftPart, EgressPart, NetworksPart, PortsPart, ProberPart, VtepsPart } from "./parts.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 
-/** What the agent's parts share: store, mirror's view, kernel, and the host's own data. */
+/** The objects that the agent's parts share: store, mirror's view, kernel, and the host's own data. */
 export interface Context {
   readonly store: SandStore;
   readonly view: View;
@@ -22,15 +22,15 @@ export interface Context {
   readonly comparisons: Limit;
   /** Networks in which another program has changed the kernel. */
   readonly drift: DriftPart;
-  /** Which other hosts answer probes. */
+  /** The probes, which know the hosts that answer over VXLAN. */
   readonly prober: ProberPart;
-  /** What answers at the networks' gateways. */
+  /** The gateways of the networks, at which gatewayd answers. */
   readonly gateways: NetworksPart;
   /** The host's part in letting machines reach the world. */
   readonly egress: EgressPart;
   /** This host's devices that are ports of networks. */
   readonly ports: PortsPart;
-  /** Which endpoints of this host have addresses that several may use. */
+  /** Addresses that several endpoints may use, with the endpoint of this host that holds each. */
   readonly held: NetworksPart;
   /** From which hosts VXLAN is taken. */
   readonly vteps: VtepsPart;

@@ -33,7 +33,7 @@ const PATIENCE = 10_000;
 /** The metric of a default route that was not asked for: any other one that the namespace gets later is preferred. */
 const LAST = 4096;
 
-/** What is needed to create endpoints on this host. */
+/** The objects by which endpoints are created on this host. */
 export interface EndpointMaker {
   readonly context: Context;
   readonly workers: Workers;

@@ -41,7 +41,7 @@ interface Watch {
   readonly addresses: string;
 }
 
-/** What is to be written about an address once the gap after a write is over: ids of endpoints. */
+/** The holder of an address that is written once the pause after a write is over. */
 interface Written {
   next?: {
     readonly endpoint: string;
@@ -116,7 +116,7 @@ export class HeldAddresses implements NetworksPart {
     this.#stop.close();
   }
 
-  /** What endpoints of this host may use, sorted. */
+  /** The addresses that endpoints of this host may use, sorted. */
   #addresses(network: string): number[] {
     const { view, host } = this.context(), found = new Set<number>();
     for (const endpoint of view.space(network).endpointsOn(host.hostname)) {
@@ -135,7 +135,7 @@ export class HeldAddresses implements NetworksPart {
         try {
           if (watch) this.#receive(watch);
         } catch (error) {
-          // What cannot be received from would wake this loop for ever.
+          // A socket that cannot be read from would wake this loop for ever.
           this.isGone(watch?.network ?? "");
           this.context().log.warn(`ARP of network ${watch?.network} cannot be read: ${messageOf(error)}`);
         }
@@ -209,7 +209,7 @@ export class HeldAddresses implements NetworksPart {
     this.#written.delete(slot);
     const { next } = written, now = this.#holderOf(network, address);
     if (!next || next.endpoint === now || this.#closing.signal.aborted) return;
-    // Where another host has written since, what was seen here is older.
+    // If another host has written since, this observation is older than that.
     // It is not waited for: two machines that contend for ever would have each write wait for all that follow.
     if (now === id || now === next.holder) void this.#write(network, address, next.endpoint);
   }

@@ -6,7 +6,7 @@ import type { Workers } from "./reconcile/networks.ts";
 
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Where the namespaces of networks are mounted. */
+/** The directory in which the namespaces of networks are mounted, and the prefix of their names. */
 interface Where {
   readonly netnsPath: string;
   readonly netnsPrefix: string;

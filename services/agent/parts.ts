@@ -63,7 +63,7 @@ export interface PortsPart {
   ports(): readonly PortRecord[];
   /** The devices that are ports of the network, or are to be. */
   devices(network: string): readonly string[];
-  /** Whether a machine is behind the port of this host at which it is known. */
+  /** Tests whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt>;
   /** How many machines behind a port of the network may have a lease at a time. */
   mostLeases(network: string, device: string): number;
@@ -95,6 +95,6 @@ export interface VtepsPart {
    * @throws what the guard throws
    */
   settle(network: AdmittedNetwork, guard: { confirm(): Promise<void> }): Promise<void>;
-  /** Whether VXLAN of a VNI is taken from a VTEP; undefined where this host has no such rules. */
+  /** Tests whether VXLAN of a VNI is accepted from a VTEP; undefined where this host has no such rules. */
   admits(vni: number, vtep: string): Promise<boolean | undefined>;
 }

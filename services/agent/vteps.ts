@@ -36,7 +36,7 @@ export class Vteps implements VtepsPart {
   readonly #needed = new Map<string, number>();
   /** How many networks drop. */
   #dropping = 0;
-  /** What the next write changes, and that write. */
+  /** The elements that the next write adds and removes, and that write. */
   #next = { add: new Set<string>(), remove: new Set<string>() };
   #writing: Promise<void> | undefined;
   readonly #mutex = new Mutex();
@@ -79,7 +79,7 @@ export class Vteps implements VtepsPart {
     if (remove.size) await this.#write(new Set(), remove);
   }
 
-  /** What of a network is to be removed, and what it has then; undefined: nothing is to be done. */
+  /** The elements of a network that are to be removed, and those that it has then; undefined: nothing is to be done. */
   #goneOf(
     { id, unwanted, fault }: AdmittedNetwork,
   ): { gone: ReadonlySet<string>; now?: Admitted } | undefined {
@@ -90,7 +90,7 @@ export class Vteps implements VtepsPart {
     // A record that cannot be read may be of a host.
     if (known.stamp === stamp || unreadable(this.context(), id)?.tables) return undefined;
     const wanted = vtepElements(view, id, this.#host), elements = known.elements.intersection(wanted);
-    // What has come since then is let in by the next run, which the stamp tells.
+    // Hosts that have come since then are let in by the next run, which the stamp causes.
     return {
       gone: known.elements.difference(wanted),
       now: { stamp: elements.size === wanted.size ? stamp : "", elements },

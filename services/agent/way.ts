@@ -34,7 +34,7 @@ export async function wayTo(
   const space = view.space(network), [endpoint] = space.holdersOf(address.u32);
   const failures: string[] = [], path = context.namespacePath(network);
   const failed = (error: unknown) => void failures.push(messageOf(error));
-  // What this host has applied it publishes later, and what it has just been told it is about to apply.
+  // This host publishes a revision some time after applying it, and an event that it has just got it is about to apply.
   const appliedHere = () => Math.max(workers.get(network)?.applied() ?? 0, space.applied.get(hostname) ?? 0);
   const overdue = performance.now() + APPLIED_WITHIN,
     isBehind = () => appliedHere() < (endpoint?.modified ?? 0);
@@ -80,7 +80,7 @@ export async function wayTo(
 }
 
 /**
- * What is known of what no endpoint has.
+ * Collects what this host knows of a name, address or MAC that no endpoint has.
  * @param full The ports of this host that have no more leases.
  * @throws Refusal "not-found" for an unknown network, "unavailable"
  */
@@ -116,7 +116,7 @@ function fullOf(network: string, full: readonly FullPort[]): string[] {
   );
 }
 
-/** Whether the endpoint's veth or device is up in the bridge; undefined where it has none. */
+/** Tests whether the endpoint's veth or device is up in the bridge; undefined where it has none. */
 async function portOf(path: string, { record }: OverlayEndpoint, state: NetworkState | undefined) {
   const { overlay_veth_name: veth, strand_port: device } = record;
   if (veth) {
@@ -129,7 +129,7 @@ async function portOf(path: string, { record }: OverlayEndpoint, state: NetworkS
   return link?.up === true && bridge !== undefined && link.master === bridge.index;
 }
 
-/** Whether the endpoint's own namespace is there; undefined where it has none. */
+/** Tests whether the endpoint's own namespace is there; undefined where it has none. */
 function namespaceOf({ active, record: { target_netns_path: path } }: OverlayEndpoint): boolean | undefined {
   if (!active || path === "") return undefined;
   using namespace = NetworkNamespace.openOrNone(path);

@@ -25,19 +25,19 @@ export interface WayHere {
   readonly over: string | undefined;
   /** Of an endpoint of this host with a namespace of its own: whether that is there. */
   readonly netns: boolean | undefined;
-  /** What probes say of the host of the endpoint; undefined: it is not probed. */
+  /** True when probes reach the host of the endpoint; undefined: it is not probed. */
   readonly reachable: boolean | undefined;
   /** The largest packet that passes to there, where that is less than the networks need. */
   readonly pathMtu: number | undefined;
   readonly examined: Omit<Examined, "pathMtu"> | undefined;
-  /** Whether VXLAN of the network is taken from the endpoint's host; undefined where this host has no such rules. */
+  /** True when VXLAN of the network is accepted from the endpoint's host; undefined where this host has no such rules. */
   readonly admitted: boolean | undefined;
   /** Of an endpoint of this host whose port is checked. */
   readonly contained: Contained | undefined;
   /** Why this host is on hold, and why it does not follow etcd; undefined: it is not, and it does. */
   readonly hold: string | undefined;
   readonly store: string | undefined;
-  /** What the agent cannot carry out in the network, and what is wrong at the endpoint's port, a sentence each. */
+  /** Problems of the network on this host, and of the endpoint's port, a sentence each. */
   readonly problems: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export interface Contained {
   readonly sent: readonly string[];
 }
 
-/** What is known of a name, an address or a MAC that no endpoint has. */
+/** A host's knowledge of a name, an address or a MAC that no endpoint has. */
 export interface Absence {
   readonly hostname: string;
   readonly mac: string | undefined;

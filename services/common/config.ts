@@ -42,11 +42,11 @@ export interface Config {
     readonly listen: HostPort;
     /** Paths of all three files: clients need certificates. */
     readonly tls: Required<TlsFiles> | undefined;
-    /** Whether pages may change networks, members and endpoints. */
+    /** True: pages may change networks, members and endpoints. */
     readonly write: boolean;
     /** The nexd that makes the changes; undefined: that of this machine, at `nexd.listen`. */
     readonly nexd: HostPort | undefined;
-    /** Where services of other machines have their metrics. */
+    /** The addresses at which services of other machines have their metrics. */
     readonly metrics: readonly HostPort[];
     readonly metricsListen: HostPort;
   };
@@ -54,7 +54,7 @@ export interface Config {
   readonly agent: AgentConfig;
   readonly etcd: EtcdSettings;
   readonly log: Settings["log"];
-  /** What to call a key in a message: with its file and line, or its environment variable. */
+  /** The name of a key in a message: with its file and line, or its environment variable. */
   where(key: string): string;
 }
 

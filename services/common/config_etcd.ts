@@ -24,9 +24,9 @@ export interface EtcdSettings {
 export interface Surroundings {
   readonly where: (key: string) => string;
   readonly env: Readonly<Record<string, string>>;
-  /** Whether an agent is wanted here. */
+  /** True: an agent is wanted here. */
   readonly wanted: boolean;
-  /** Whether etcd's certificate goes unchecked. */
+  /** True: etcd's certificate is not checked. */
   readonly unverified: boolean;
 }
 

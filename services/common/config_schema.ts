@@ -40,7 +40,7 @@ const endpoint = z.string().regex(/^(https?:\/\/)?[^\s/]+\/?$/, {
 
 const path = z.string().min(1, { error: "is empty where a file's path belongs" });
 
-// What struct sockaddr_un holds, with the closing zero (unix(7)).
+// A struct sockaddr_un holds so many bytes, with the closing zero (unix(7)).
 const socketPath = z.string().startsWith("/", {
   error: "is not an absolute path, like /run/strand/agent.sock",
 }).refine((path) => new TextEncoder().encode(path).length < 108, {

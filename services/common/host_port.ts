@@ -2,7 +2,7 @@
 import { Ip } from "./ip.ts";
 import { invalid } from "./refusal.ts";
 
-/** Where a socket listens or connects: a host name or address, and a port. */
+/** The address at which a socket listens or connects: a host name or address, and a port. */
 export interface HostPort {
   readonly host: string;
   readonly port: number;

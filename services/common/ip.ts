@@ -130,7 +130,7 @@ export class Cidr {
     return BigInt(bitsOf(this.family) - this.prefix);
   }
 
-  /** The same network without host bits: its one canonical form. */
+  /** The network without host bits: its one canonical form. */
   get masked(): Cidr {
     return new Cidr(this.first, this.prefix);
   }

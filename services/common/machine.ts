@@ -14,7 +14,7 @@ export interface ProcessIdentity {
   readonly up: number;
 }
 
-/** The same as another version, or any etcd client, may have published it. */
+/** A process identity as another version, or any etcd client, may have published it. */
 export type MaybeProcess = { readonly [K in keyof ProcessIdentity]?: ProcessIdentity[K] | undefined };
 
 let host: string | undefined;
@@ -28,7 +28,7 @@ export function thisProcess(): ProcessIdentity {
 }
 
 /**
- * Whether another process is known to have ended: it ran on this machine before its last boot, or no process has its
+ * True for another process that is known to have ended: it ran on this machine before its last boot, or no process has its
  * PID. The boot id is not used, since /proc/sys is hidden from services (ProcSubset=pid).
  */
 export function hasEnded({ host, pid, up }: MaybeProcess): boolean {

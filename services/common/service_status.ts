@@ -16,7 +16,7 @@ export interface Status {
   readonly lag?: number;
   readonly problems: readonly Pick<Problem, "what" | "fix">[];
   readonly notes?: readonly Note[];
-  /** What should be changed some day, a sentence each: nothing is wrong for it. */
+  /** Advice about things that should be changed some day, a sentence each; none of them is a problem. */
   readonly warnings?: readonly string[];
 }
 

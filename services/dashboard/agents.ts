@@ -38,7 +38,7 @@ export class HostAgents {
     private readonly told: () => void,
   ) {}
 
-  /** What they said last, by host: who looks is not kept waiting for those that do not answer, and is told of news. */
+  /** Their last answers, by host: a reader does not wait for agents that do not answer, and is told of news. */
   get said(): ReadonlyMap<string, HostSays> {
     if (!this.#asking && performance.now() - this.#at > EVERY) {
       this.#asking = true;

@@ -27,7 +27,7 @@ export const assets: ReadonlyMap<string, Asset> = new Map([
   ["/assets/icon.svg", asset("image/svg+xml", icon)],
 ]);
 
-/** What pages call a file. */
+/** The URL by which pages load a file. */
 export function assetHref(path: string): string {
   return `${path}?v=${assets.get(path)?.hash}`;
 }

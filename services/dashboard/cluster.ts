@@ -15,7 +15,7 @@ import type { Mirror } from "../store/types.ts";
 /** A network for machines that share a LAN, whose members and leases are Nex's. */
 export interface LanNetwork {
   readonly kind: "lan";
-  /** What it is called by in URLs, and on pages. */
+  /** Its name in URLs, and on pages. */
   readonly key: string;
   readonly title: string;
   readonly settings: Network;
@@ -26,7 +26,7 @@ export interface OverlayNetwork {
   readonly kind: "overlay";
   /** Its name; the id of one without a name. */
   readonly key: string;
-  /** What pages call it: its name, or the one that SAND or Docker gave it, which others may have too. */
+  /** Its name on pages: its own, or the one that SAND or Docker gave it, which other networks may have too. */
   readonly title: string;
   readonly id: string;
   readonly record: NetworkRecord;
@@ -39,7 +39,7 @@ export interface OverlayNetwork {
 
 export type AnyNetwork = LanNetwork | OverlayNetwork;
 
-/** What has changed: `network:KEY`, or `hosts`. */
+/** A topic of changes: `network:KEY`, or `hosts`. */
 export type Topic = `network:${string}` | "hosts" | "health";
 
 export interface ClusterOptions {

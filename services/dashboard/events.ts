@@ -11,7 +11,7 @@ const ALIVE = 5000;
 
 interface Stream {
   readonly response: ServerResponse;
-  /** What it has not been told yet; a reader that is slow has one event to come, however much has happened. */
+  /** The topics that it has not been told yet; a slow reader gets one event for all of them. */
   readonly waiting: Set<Topic | "all">;
   /** True while the client has not taken what was written. */
   full: boolean;

@@ -19,7 +19,7 @@ import { changeRefusal, typeOf } from "./write/origin.ts";
 const LIMITS = { head: 10_000, request: 10_000, idle: 120_000 };
 /** The longest path with its query. */
 const LONGEST_URL = 2048;
-/** What POST may ask for. */
+/** The paths that take POST. */
 const CHANGES = /^\/(apply|delete)(\.json)?(\?|$)/;
 /** Header names of the application's answers that are not set by the server itself. */
 const OWN = new Set(["content-type", "content-length", "cache-control"]);

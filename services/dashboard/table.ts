@@ -5,20 +5,20 @@ import { invalid } from "../common/refusal.ts";
 export const MOST_ROWS = 500, ROWS = 50, LONGEST_FILTER = 100;
 
 export interface Column<Row> {
-  /** What the parameter `sort` calls it. */
+  /** The column's name in the parameter `sort`. */
   readonly key: string;
   readonly title: string;
-  /** What is shown, and searched by a filter. */
+  /** The text that is shown, and searched by a filter. */
   readonly text: (row: Row) => string | number | undefined;
-  /** What is compared when the table is sorted by it; the text by default. */
+  /** The value that is compared when the table is sorted by it; the text by default. */
   readonly order?: (row: Row) => string | number | undefined;
-  /** Where its cells lead. */
+  /** The URL to which its cells link. */
   readonly href?: (row: Row) => string | undefined;
   /** How its cells are set: numbers one under the other, addresses and the like in letters of one width. */
   readonly look?: "number" | "code";
   /** True: it is left out where no row that is shown has something in it. */
   readonly isRare?: boolean;
-  /** Whether what it says is as it should be. */
+  /** The tone of its text: good, bad or neither. */
   readonly tone?: (row: Row) => "good" | "warn" | "bad" | undefined;
   /** True: a filter does not look into it. */
   readonly isUnsearched?: boolean;
@@ -35,7 +35,7 @@ export interface TableSpec<Row> {
   readonly columns: readonly Column<Row>[];
   /** By which column it is sorted, `-KEY` for downwards. */
   readonly sort: string;
-  /** What is said where there are no rows. */
+  /** The text in place of rows where there are none. */
   readonly none: string;
   /** How many rows a page has by default, and at most. */
   readonly size?: { readonly usual: number; readonly most: number };
@@ -102,7 +102,7 @@ export function parameterOf(id: string, name: string): string {
   return id ? `${id}.${name}` : name;
 }
 
-/** What a table is filtered by; empty: nothing. Throws Refusal "invalid" for one that is too long. */
+/** The filter of a table; empty: none. Throws Refusal "invalid" for one that is too long. */
 export function filterOf({ id }: Pick<TableSpec<never>, "id">, parameters: URLSearchParams): string {
   const name = parameterOf(id, "filter");
   return checkedText(parameters.get(name) ?? undefined, name);
@@ -138,7 +138,7 @@ function fits<Row>({ columns }: TableSpec<Row>, row: Row, wanted: string): boole
   );
 }
 
-/** What is missing comes last, in either direction. */
+/** Rows without a value come last, in either direction. */
 function compare(a: Compared, b: Compared, downwards: boolean): number {
   if (a === b) return 0;
   if (a === undefined || a === "") return 1;

@@ -36,7 +36,7 @@ import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
 import type { Machine } from "./model/machines.ts";
 import type { Sent } from "./write/sent.ts";
 
-/** What is asked for. */
+/** The request, with the data that a view reads. */
 export interface Asked {
   /** The part of the path that the view's own path has as `:id`. */
   readonly id: string;
@@ -47,12 +47,12 @@ export interface Asked {
   readonly now: number;
 }
 
-/** What a view answers with. */
+/** The answer of a view. */
 export interface Shown {
   readonly title: string;
   /** Becomes the JSON. */
   readonly model: object;
-  /** Which changes concern it, see Topic; `all`: every one. Undefined: the page is not fetched again, and keeps what is typed. */
+  /** The topics of changes that concern it; `all`: every one. Undefined: the page is not fetched again, and keeps what is typed. */
   readonly live?: readonly string[];
   readonly page: Child;
   /** 200 by default. */
@@ -73,7 +73,7 @@ export interface View {
   readonly parameters: readonly string[];
   /** Throws Refusal "invalid" and "not-found". */
   show(asked: Asked): Shown | Promise<Shown>;
-  /** What POST does; undefined: it is not taken. */
+  /** The action of POST; undefined: it is refused. */
   change?(asked: Asked, sent: Sent): Shown | Promise<Shown>;
 }
 
@@ -101,7 +101,7 @@ function isNamed(network: AnyNetwork): boolean {
   return network.kind === "lan" || network.named !== undefined;
 }
 
-/** Where a machine can be changed. */
+/** Links to the forms that change a machine. */
 function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Machine): MachineChanges {
   const network = cluster.network(key);
   if (!network) return {};

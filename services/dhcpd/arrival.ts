@@ -25,7 +25,7 @@ export interface Arrival<M extends ClientRequest = ClientRequest> {
   readonly received: number;
   /** The interface's own IPv4 addresses, as 32-bit values. */
   readonly addresses: readonly number[];
-  /** Which networks are on the interface; undefined: it is not known, and may be any. */
+  /** Tests whether a network is on the interface; undefined: any may be. */
   readonly attached: ((network: Network) => boolean) | undefined;
   /** Seconds since the epoch, rounded up: the client counts its lease from no earlier than this less a second. */
   readonly now: number;
@@ -33,7 +33,7 @@ export interface Arrival<M extends ClientRequest = ClientRequest> {
   readonly latest?: number | undefined;
   /** True: etcd cannot be written to, so a stored lease may be confirmed and nothing else done. */
   readonly storeAway: boolean;
-  /** Whether `now` can be trusted; absent: it can. */
+  /** The verdict on `now`; absent: it can be trusted. */
   readonly clock?: ClockVerdict | undefined;
   /** True: a plan for this message could not be committed. */
   readonly tried?: boolean;

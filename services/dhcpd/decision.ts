@@ -4,7 +4,7 @@ import type { Network } from "../nex/network.ts";
 import type { Plan } from "../store/types.ts";
 import type { Reply } from "./reply.ts";
 
-/** What dhcpd does about a message. A plan is committed before its reply goes out; RELEASE and DECLINE have no reply. */
+/** The decision about a message. A plan is committed before its reply goes out; RELEASE and DECLINE have no reply. */
 export type Decision = Ignored | Answered | Commit;
 
 /** Why a message is not answered. */
@@ -41,7 +41,7 @@ export interface Commit {
   readonly client: string;
   readonly plan: Plan;
   readonly reply?: Reply;
-  /** What happened to the name that the client asks for, where it did not get it unchanged. */
+  /** The outcome for the name that the client asks for, where it did not get it unchanged. */
   readonly named?: NameOutcome | undefined;
   /** The network in which an address is quarantined. */
   readonly declined?: Network;

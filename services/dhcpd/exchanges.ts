@@ -144,7 +144,7 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     return this.#options.giveUpMs ?? GIVE_UP;
   }
 
-  /** Whether the mirror showed the client's present record after its message was received. */
+  /** True when the mirror has shown the client's present record after its message was received. */
   #shownSince(client: string, received: number): boolean {
     this.#forgetShown();
     return (this.#shown.get(client)?.at ?? 0) > received;

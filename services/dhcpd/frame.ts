@@ -5,7 +5,7 @@ const ETHERNET_HEADER = 14, IPV4_HEADER = 20;
 /** The length of a UDP header. */
 export const UDP_HEADER = 8;
 
-/** Where the payload begins in a frame that {@link writeFrame} completes. */
+/** The offset of the payload in a frame that {@link writeFrame} completes. */
 export const PAYLOAD_AT = ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER;
 
 /** The addresses and payload of a received frame; one object is used for frame after frame. */
@@ -46,7 +46,7 @@ export class Frame {
   }
 }
 
-/** Where a datagram comes from and goes to; IPv4 addresses as 32-bit values. */
+/** The source and destination of a datagram; IPv4 addresses as 32-bit values. */
 export interface UdpAddresses {
   readonly source: number;
   readonly destination: number;

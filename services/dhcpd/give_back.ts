@@ -45,7 +45,7 @@ function holder(
 }
 
 /**
- * Whether the frame can be the client's. On the link that carries the client's network, the frame has the client's hardware
+ * True for a frame that can be the client's. On the link that carries the client's network, the frame has the client's hardware
  * address as its source. From another link a router or a relay brings it, also where dhcp4server is the interface's own address.
  */
 function isOwnFrame({ arrival, placement: { network } }: Client): boolean {

@@ -67,7 +67,7 @@ export class Links {
   }
 
   /**
-   * Which networks are on a link: those whose subnet contains one of its addresses. Undefined when it has no such address:
+   * Tests which networks are on a link: those whose subnet contains one of its addresses. Undefined when it has no such address:
    * then any network may be.
    */
   attached(link: Link): ((network: Network) => boolean) | undefined {

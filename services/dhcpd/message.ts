@@ -138,7 +138,7 @@ export class Message {
     return true;
   }
 
-  /** Where the payload of an option of just this length begins, from `at`. */
+  /** The offset at which the payload of an option of just this length begins, from `at`. */
   #placeOf(number: number, length: number): number | undefined {
     const place = this.#where[number] ?? 0;
     return place && this.#u8At(place) === length ? place + 1 : undefined;

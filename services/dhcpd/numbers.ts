@@ -12,9 +12,9 @@ export const ETHERNET = 1;
 /** In `flags`: the client cannot take unicast before it has an address. */
 export const BROADCAST = 0x8000;
 
-/** Where the client's hardware address is in a message. */
+/** The offset of the client's hardware address in a message. */
 export const CHADDR_AT = 28;
-/** Where the fixed fields end and the options begin, after the magic cookie. */
+/** The offset at which the fixed fields end and the options begin, after the magic cookie. */
 export const OPTIONS_AT = 240;
 export const MAGIC_COOKIE = 0x63825363;
 

@@ -11,7 +11,7 @@ const MOST_PASSED = 256;
 /** Over how many addresses offers are spread after the first lost race, by what factor that grows with each, and for how long. */
 const SPREAD = 64, WIDER = 8, WIDEST = 1 << 20, SPREAD_SECONDS = 60;
 
-/** Where searches for a free address begin in one network. */
+/** The addresses at which searches for a free one begin in a network. */
 interface Search {
   /** The address after the one that was found last: those before it were offered a moment ago. */
   next: number;
@@ -40,7 +40,7 @@ export class Offers {
   #passed = 0;
   #now = 0;
 
-  /** What is offered to clients other than the one last named; one object, which is valid until the next call. */
+  /** The addresses that are offered to clients other than the one last named; the object is valid until the next call. */
   readonly #excluding: Offered = {
     has: (address) => {
       const client = this.#byAddress.get(address);

@@ -78,7 +78,7 @@ function lease(client: Client, address: Ip, rapid = false): Decision {
   const ack = (expires: number, name: string | undefined): Reply => ({
     ...parameters(client, Type.ack, name),
     yiaddr: address.u32,
-    // Where a clock that is ahead has stored the end, the client gets no more than the network's lease time.
+    // If a clock that is ahead has stored the end, the client gets no more than the network's lease time.
     seconds: Math.min(expires - latest, network.leaseSeconds),
     rapid,
   });
@@ -122,7 +122,7 @@ function lease(client: Client, address: Ip, rapid = false): Decision {
 }
 
 /**
- * Whether a client may have an address although the clock may be wrong: its own always, since that lease is stored with an end
+ * True when a client may have an address although the clock may be wrong: its own always, since that lease is stored with an end
  * by the latest time known.
  */
 function mayGive(client: Client, address: Ip): boolean {

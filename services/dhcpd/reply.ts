@@ -28,7 +28,7 @@ export interface Reply {
   readonly text?: string;
 }
 
-/** Where a reply goes: by the kernel's routes, or as a frame straight onto the link that the request came from. */
+/** The way that a reply takes: by the kernel's routes, or as a frame straight onto the link that the request came from. */
 export type Destination =
   | { readonly by: "route"; readonly address: number; readonly port: number }
   | { readonly by: "link"; readonly address: number; readonly mac: Uint8Array };
@@ -36,7 +36,7 @@ export type Destination =
 const broadcastMac = new Uint8Array(6).fill(0xff);
 const broadcast: Destination = { by: "link", address: 0xffffffff, mac: broadcastMac };
 
-/** Where a reply is sent (RFC 2131 §4.1): to the relay, or to the client. A client with a ciaddr is not always reachable there. */
+/** The destination of a reply (RFC 2131 §4.1): the relay, or the client. A client with a ciaddr is not always reachable there. */
 export function destination(request: Message, reply: Reply): Destination {
   // INFORM is answered at the client's address in any case (§4.3.5): without a yiaddr a relay has nowhere to send it.
   const informed = !reply.yiaddr && reply.clientAddress;

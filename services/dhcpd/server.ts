@@ -81,7 +81,7 @@ const SLOTS = 64, SIZE = 2048;
  * retried, and another replica may have answered.
  */
 const MOST_WAITED = 2000;
-/** The same for a DISCOVER: under overload, exchanges that have begun are answered before new ones. */
+/** The limit for a DISCOVER, which is lower: under overload, exchanges that have begun are answered before new ones. */
 const DISCOVER_WAITED = 1000;
 /** The epoll's tokens beside those of the links. */
 const WAKE_UP = 0xffffffff, WATCH = 0xfffffffe;

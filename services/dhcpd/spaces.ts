@@ -7,7 +7,7 @@ import { Offers } from "./offers.ts";
 export interface Recorded {
   readonly net: string;
   readonly mac: string;
-  /** What is offered in its space. */
+  /** The addresses that are offered in its space. */
   readonly offers: Offers;
 }
 

@@ -42,7 +42,7 @@ export class UnknownClients {
     this.log.debug({ mac, link: where }, `an unknown client: ${reason}`);
   }
 
-  /** What `strand status dhcpd` shows of them, the last one first. */
+  /** The entries that `strand status dhcpd` shows, the last one first. */
   notes(now: number): Note[] {
     return [...this.#clients].reverse().map(([mac, { link, reason, count, last }]) => ({
       what: `unknown client ${mac}`,

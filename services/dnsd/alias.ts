@@ -21,7 +21,7 @@ interface AnswerRecord {
   readonly owner: string;
   readonly name: Uint8Array;
   readonly type: number;
-  /** Where its type begins in the message, and where it ends. */
+  /** The offsets at which its type begins in the message, and at which it ends. */
   readonly fixed: number;
   readonly end: number;
 }

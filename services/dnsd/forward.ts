@@ -91,7 +91,7 @@ export class Forwarder {
     const deadline = this.#now() + this.#patience;
     // With several resolvers, the next one is asked soon.
     const each = this.#patience / (this.#resolvers.length > 1 ? 4 : 2);
-    // Where no resolver answers, the zone is at fault: names of a dead zone must not mark a resolver as down.
+    // If no resolver answers, the zone is at fault: names of a dead zone must not mark a resolver as down.
     const silent = new Set<Resolver>();
     let other: Cached | undefined;
     for (let round = 0; round < 2; round++) {

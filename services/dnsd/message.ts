@@ -4,13 +4,13 @@ import { HEADER, LOWER, RCODE, skipName, TYPE } from "./wire.ts";
 
 /** The offsets of a message's parts. */
 export interface Layout {
-  /** Where the one question ends. */
+  /** The offset at which the one question ends. */
   readonly questionEnd: number;
-  /** Where the OPT begins, or the message's end: records behind it are not used. */
+  /** The offset of the OPT, or the message's end: records behind it are not used. */
   readonly end: number;
   /** Additional records before `end`. */
   readonly additional: number;
-  /** Where each TTL before `end` is. */
+  /** The offset of each TTL before `end`. */
   readonly ttls: readonly number[];
   /** Seconds: the least TTL of the answer and authority sections, capped by an SOA's minimum (RFC 2308 §5). */
   readonly ttl: number;

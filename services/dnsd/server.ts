@@ -82,7 +82,7 @@ class Server implements DnsServer {
   readonly #counters = new Counters();
   readonly #forwarder: Forwarder | undefined;
   readonly #answerer: Answerer;
-  /** Where this thread answers a message: one of a TCP connection may have the greatest length. */
+  /** The buffer in which this thread answers a message: one of a TCP connection may have the greatest length. */
   readonly #scratch = new Uint8Array(TCP_MAX + 512);
   readonly #reply = new UdpBatch(1, UDP_MAX);
   readonly #underWay = new Set<Promise<unknown>>();

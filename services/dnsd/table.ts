@@ -103,7 +103,7 @@ export class TableReader {
     return this.words[record + 2]! & 255;
   }
 
-  /** Where a record's RRset of `type` begins (-1: its first one, of any type); 0 when it has none. */
+  /** The position of a record's RRset of `type` (-1: its first one, of any type); 0 when it has none. */
   rrset(record: number, type: number): number {
     const words = this.words;
     const head = words[record + 2]!;
@@ -124,7 +124,7 @@ export class TableReader {
     return this.words[rrset + 1]!;
   }
 
-  /** Where the RRs begin, in octets: each is type, class, TTL, RDLENGTH, RDATA. */
+  /** The offset at which the RRs begin, in octets: each is type, class, TTL, RDLENGTH, RDATA. */
   rrsetBytes(rrset: number): number {
     return (rrset + 2) << 2;
   }

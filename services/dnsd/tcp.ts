@@ -11,7 +11,7 @@ const UNWRITTEN_MAX = 65536;
 export type StreamAnswer = (query: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
 export interface TcpOptions {
-  /** What it listens on, in messages: `TCP on 10.0.0.1:53`. */
+  /** The address at which it listens, for messages: `TCP on 10.0.0.1:53`. */
   readonly name: string;
   readonly answer: StreamAnswer;
   /** Connections at once; one more closes the one that has been idle the longest, or is refused. Default 256. */

@@ -32,7 +32,7 @@ export class Node<T> {
     return node;
   }
 
-  /** The same, created together with the nodes between where they are missing; each new node is passed to `made`. */
+  /** Like {@link find}, but missing nodes are created on the way; each new node is passed to `made`. */
   grow(name: string, made: (node: Node<T>) => void): Node<T> {
     let node: Node<T> = this as Node<T>;
     for (const label of name.split(".").reverse()) {

@@ -73,7 +73,7 @@ export function nameToWire(name: string): Uint8Array | undefined {
 }
 
 /**
- * Where a name in a message ends: behind its root label or its compression pointer, which is not followed.
+ * The offset at which a name in a message ends: behind its root label or its compression pointer, which is not followed.
  * @returns -1 when it runs past `end` or has a label type that is none
  */
 export function skipName(message: Uint8Array, at: number, end: number): number {

@@ -12,7 +12,7 @@ import { Pulse } from "./pulse.ts";
 import { type Epochs, ReaderEpoch, TableReader } from "./table.ts";
 import { UDP_MAX } from "./wire.ts";
 
-/** What the worker is started with. */
+/** The data with which the worker is started. */
 export interface WorkerStart {
   readonly wakeUp: number;
   readonly pending: SharedArrayBuffer;

@@ -4,7 +4,7 @@
  */
 import type { Absence, Endpoint, Way } from "../agent/client/types.ts";
 
-/** What one host says: of the way to the other endpoint, and to its own. */
+/** The answers of one host: about the path to the other endpoint, and to its own. */
 export interface HostSays {
   readonly toOther: Way;
   readonly toOwn: Way;
@@ -16,7 +16,7 @@ export interface Step {
   readonly what: string;
   /** A sentence without a full stop. */
   readonly evidence: string;
-  /** What to do where it does not hold. */
+  /** The remedy where the step does not hold. */
   readonly fix?: string;
 }
 
@@ -132,7 +132,7 @@ export function waySteps(
   ];
 }
 
-/** What keeps a host from doing what etcd says; nothing where nothing does. */
+/** The step about reasons for which a host does not follow etcd; none where there are none. */
 function agentSteps(host: string, { hold, store }: Way): Step[] {
   const reasons = [
     ...hold === undefined
@@ -145,7 +145,7 @@ function agentSteps(host: string, { hold, store }: Way): Step[] {
   return reasons.map(([what, fix]) => ({ holds: false, what: "agent", evidence: `${host} ${what}`, fix }));
 }
 
-/** What an endpoint's host says of its port. */
+/** The step about the port of an endpoint, as its host reports it. */
 function portSteps(from: Endpoint, { port, over, netns, contained }: Way, look: string): Step[] {
   const { hostname: host, target_netns_path: path } = from, title = titleOf(from);
   const steps: Step[] = netns === false
@@ -184,7 +184,7 @@ function portSteps(from: Endpoint, { port, over, netns, contained }: Way, look: 
   }];
 }
 
-/** What a host has of another one's endpoint. @param own What that host has of it itself. */
+/** The step about a host's entries for another host's endpoint. @param own That other host's own answer. */
 function entrySteps(from: Endpoint, to: Endpoint, way: Way, own: Way | undefined, look: string): Step[] {
   const host = from.hostname, title = titleOf(to), mac = to.target_veth_mac, vtep = to.host_ip;
   const late = own !== undefined && way.known !== 0 && way.known < own.known;
@@ -219,7 +219,7 @@ function entry(preposition: string, value: string | undefined): string {
   return value === undefined ? "in no entry of vxlan0" : `${preposition} ${value}`;
 }
 
-/** Whether packets of one host get to the other. @param back What that one says. */
+/** The step about packets from one host to the other. @param back The other host's answer. */
 function underlaySteps(from: Endpoint, to: Endpoint, way: Way, back: Way | undefined): Step[] {
   const { hostname: host, host_ip: here } = from, { hostname: other } = to, { mtu } = way;
   const steps = [underlayStep(from, to, way, back)];

@@ -81,7 +81,7 @@ export async function explainWay(agents: Agents, question: Question): Promise<Pa
   ];
 }
 
-/** What is broken, with the part that it is of. */
+/** The broken steps, each with the part that it belongs to. */
 export function brokenIn(parts: readonly Part[]): (Step & { readonly about: string })[] {
   return parts.flatMap(({ about, steps }) =>
     steps.filter(({ holds }) => holds === false).map((step) => ({ about, ...step }))
@@ -129,7 +129,7 @@ export function endsOf(
   return [end(wanted[0]), end(wanted[1])];
 }
 
-/** What the network's hosts know of an end that is no endpoint; it may be behind one of their ports that have no more leases. */
+/** The hosts' knowledge of an end that is no endpoint; it may be behind one of their ports that have no more leases. */
 async function absenceOf({ here, of }: Agents, { network, all }: Question, wanted: string): Promise<Absence> {
   const own = await here?.absence(network, wanted), hosts = new Map(all.map((one) => [one.hostname, one]));
   if (own) hosts.delete(own.absence.hostname);
@@ -142,7 +142,7 @@ async function absenceOf({ here, of }: Agents, { network, all }: Question, wante
   return { ...said[0] ?? { hostname: "", reserved: false, former: false }, full };
 }
 
-/** What the hosts of both endpoints say, which are asked at the same time: each sees what the other sends meanwhile. */
+/** The answers of both endpoints' hosts, which are asked at the same time, so that each sees what the other sends. */
 async function bothSay(
   { here, of }: Agents,
   network: string,

@@ -15,7 +15,7 @@ import {
 
 /** The pause before the next try, in ms: an agent that starts waits for gatewayd no longer. */
 const RETRY_MS = 100;
-/** The same after something that the next try does not mend by itself: another version, a wrong message. */
+/** The pause after an error that the next try does not mend by itself: another version, a wrong message. */
 const RETRY_WRONG_MS = 5000;
 /** So many messages are taken before others of this process have their turn. */
 const AT_ONCE = 64;

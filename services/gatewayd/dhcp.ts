@@ -187,7 +187,7 @@ export class DhcpPorts implements DhcpAnswerer {
     const length = this.#writer.write(out.buffer, PAYLOAD_AT, message, reply);
     const frame = writeFrame(out.buffer, 0, length, {
       sourceMac,
-      // What would be routed goes to the client too, which is at this very port.
+      // Packets that would be routed go to the client too, which is at this very port.
       destinationMac: to.by === "link" ? to.mac : message.chaddr.subarray(0, 6),
       source: reply.serverId,
       destination: to.address,
@@ -213,7 +213,7 @@ export class DhcpPorts implements DhcpAnswerer {
           this.#receive(served);
         } catch (error) {
           this.#onTrouble(`DHCP of network ${served.id}: ${messageOf(error)}`);
-          // What cannot be received from would wake this loop for ever.
+          // A socket that cannot be read from would wake this loop for ever.
           if (served.fd >= 0) this.leave(served.id);
         }
       }
@@ -226,7 +226,7 @@ export class DhcpPorts implements DhcpAnswerer {
     for (let slot = 0; slot < count; slot++) {
       const port = batch.interfaceOf(slot), received = batch.receivedAt(slot);
       const name = interfaceName(served.fd, port);
-      // What the bridge itself receives has come in by a port before.
+      // Frames that the bridge itself receives have come in by a port before.
       if (name === undefined || name === BRIDGE) continue;
       if (name === VXLAN) counts.tunnel++;
       else if (now - received > MOST_WAITED) counts.late++;

@@ -85,7 +85,7 @@ async function resolversOf(configured: readonly HostPort[]): Promise<string[]> {
   });
 }
 
-/** What is known is still answered, so that only a process that knows nothing is not ready. */
+/** Known names are still answered, so that only a process that knows none is not ready. */
 function problemOf({ lost }: AgentLink, path: string, known: number): Problem | undefined {
   if (!lost) return undefined;
   const seconds = Math.round((Date.now() - lost.since) / 1000);

@@ -12,7 +12,7 @@ import { type Asking, Forwarding, MOST_FORWARDED } from "./forwarding.ts";
 import { HandedListener } from "./streams.ts";
 import { NetworkZones } from "./zones.ts";
 
-/** Of one network at once, since its guests must not use up those of others. */
+/** The most TCP connections of one network at once, since its machines must not use up those of others. */
 const MOST_CONNECTIONS = 32;
 
 /** A network's sockets for DNS. */
@@ -28,7 +28,7 @@ interface Handed {
   readonly dhcp?: number;
 }
 
-/** What answers DHCP. */
+/** The part that answers DHCP. */
 export interface DhcpAnswerer {
   /** @param fd A packet socket, which is its own from then on; undefined: the one that it has */
   serve(network: GatewayNetwork & { readonly dhcp: object }, fd: number | undefined): void;
@@ -36,7 +36,7 @@ export interface DhcpAnswerer {
   answer(reply: AgentReply): void;
 }
 
-/** What a network is answered from; a change of its settings makes another one. */
+/** The zones from which a network is answered; a change of its settings makes another one. */
 interface Zones {
   /** The number of its table, and of its UDP socket where it is served. */
   readonly number: number;
@@ -47,9 +47,9 @@ interface Zones {
 
 interface Served {
   sockets: Sockets | undefined;
-  /** What queries are answered from; undefined until the first names are complete. */
+  /** The zones from which queries are answered; undefined until the first names are complete. */
   zones: Zones | undefined;
-  /** What is being sent: it replaces the other two when it is complete. */
+  /** The zones that are being received; they replace the others once they are complete. */
   next: { readonly zones: Zones; readonly network: GatewayNetwork; readonly handed: Handed } | undefined;
 }
 
@@ -290,7 +290,7 @@ export class Networks {
 }
 
 /**
- * What the descriptors of a message are for.
+ * Assigns the descriptors of a message to their purposes.
  * @throws Error where they are others than it says, which are then closed
  */
 function takeDescriptors(message: FromAgent, descriptors: readonly number[]): Handed {

@@ -47,7 +47,7 @@ export class HandedListener implements Listening {
   }
 }
 
-/** What is used of a Deno.Conn. */
+/** The members of a Deno.Conn that are used. */
 function asConn(socket: net.Socket): Deno.Conn {
   return new HandedConn(socket) as Pick<Deno.Conn, "read" | "write" | "close"> as Deno.Conn;
 }

@@ -7,7 +7,7 @@ import { TableWriter } from "../dnsd/table_writer.ts";
 import { Zones } from "../dnsd/zones.ts";
 
 /**
- * What one network answers: its domain and the reverse zone of its range. In a network without a domain each name is a zone
+ * The zones of one network: its domain and the reverse zone of its range. In a network without a domain each name is a zone
  * of its own, since a resolver that knows no domain asks for a single label.
  */
 export class NetworkZones {

@@ -8,7 +8,7 @@ import type { Member } from "./member.ts";
 import { cleanLabel, qualifyName } from "./names.ts";
 import type { Network } from "./network.ts";
 
-/** What happened to a name that a client did not get unchanged. */
+/** The outcome for a name that a client did not get unchanged. */
 export type NameOutcome =
   | "cleaned" // it was made a label
   | "unusable" // no character of it can be in a label, or other machines find a service by it

@@ -33,7 +33,7 @@ export function leastAhead({ ahead }: ClockPeer): number {
 }
 
 /**
- * Whether its times suffice to compare the clocks. A time that it published before this process did, at revision `first`, may
+ * True when its times suffice to compare the clocks. A time that it published before this process did, at revision `first`, may
  * be old: its next one may be late, or the process may have ended. It suffices where it is near enough even so.
  */
 export function isHeard(peer: ClockPeer, first: number): boolean {

@@ -241,7 +241,7 @@ export class Clocks implements LeaseClock {
     }
   }
 
-  /** Whether no clock differs by as much as is reported. */
+  /** True when no clock differs by as much as is reported. */
   get #agree(): boolean {
     return this.#judgement.verdict === "right" &&
       [...this.#peers.values()].every((peer) => Math.max(leastAhead(peer), peer.behind) <= TOLD_MS);

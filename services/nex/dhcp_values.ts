@@ -18,7 +18,7 @@ export type OptionType =
   | "bytes";
 
 interface Encoding {
-  /** What a valid value looks like, for the refusal. */
+  /** A description of a valid value, for the refusal. */
   readonly wanted: string;
   /** The option's payload; undefined when the text is no such value. */
   encode(text: string): Uint8Array | undefined;

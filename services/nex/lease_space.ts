@@ -23,7 +23,7 @@ export interface AddressState extends Pick<NexState, "memberAt" | "heldFor" | "l
   readonly withheld: ReadonlyMap<string, WithheldAddress>;
 }
 
-/** What a lease, its end or a DHCPDECLINE changes; one transaction. */
+/** The changes that a lease, its end or a DHCPDECLINE makes, in one transaction. */
 export interface LeaseChange {
   readonly mac: string;
   readonly before: Member | undefined;

@@ -92,7 +92,7 @@ function byName(a: Network, b: Network): number {
 export interface Offered {
   has(address: number): boolean;
   /**
-   * Where a search for an address that is not offered begins; called once for each search.
+   * Returns where a search for an address that is not offered begins; called once for each search.
    * @param lowest the lowest address that is not taken
    * @param end the last address of the range
    */
@@ -141,7 +141,7 @@ interface Lease {
   readonly expires: number;
   /** The client's fully qualified name, if it has one. */
   readonly name: string | undefined;
-  /** What happened to the name that it asks for, where it did not get it unchanged. */
+  /** The outcome for the name that it asks for, where it did not get it unchanged. */
   readonly what?: NameOutcome | undefined;
 }
 

@@ -23,7 +23,7 @@ export function qualify(name: string, domain: string, field = "name"): string {
   return full;
 }
 
-/** The same for a name that a client asks for; undefined where it is none. */
+/** The full name for a label that a client asks for; undefined where it is no valid name. */
 export function qualifyName(name: string, domain: string): string | undefined {
   const suffix = domain && `.${domain}`;
   let host = name.toLowerCase().replace(/\.$/, "");

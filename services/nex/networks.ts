@@ -10,7 +10,7 @@ import { inRange, type Network, readNetwork } from "./network.ts";
 import { giveAddress } from "./pool.ts";
 import type { Draft } from "./steps.ts";
 
-/** What a plan did to an object. */
+/** The action of a plan on an object. */
 export type Action = "created" | "updated" | "unchanged";
 
 /**

@@ -13,7 +13,7 @@ import { NexView } from "./view.ts";
 
 /** Steps planned at a time by the background work: few enough that the mirror keeps pace. */
 const STEPS_AT_ONCE = 500;
-/** The same for a takeover, which reads the whole store each time. */
+/** Steps planned at a time by a takeover, which reads the whole store each time. */
 const TAKEOVER_STEPS_AT_ONCE = 2000;
 
 /** The names and addresses of one store: the view that plans are made from, and their commit. */
@@ -56,7 +56,7 @@ export class Nex {
     return confirm(this.store);
   }
 
-  /** What is found in the view. A refusal counts only when etcd confirms it. */
+  /** Finds something in the view. A refusal counts only when etcd confirms it. */
   find<T>(read: () => T): Promise<T> {
     return definitely(this.store, read);
   }

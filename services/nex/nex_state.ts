@@ -30,7 +30,7 @@ export interface NexState {
   readonly withheld: ReadonlyMap<string, WithheldRecord>;
   /** The withheld addresses that are held for the MAC's own leases. */
   heldFor(mac: string): readonly string[];
-  /** Where a search for the lowest free address of the network's range starts. */
+  /** The address at which a search for the lowest free one of the network's range starts. */
   lowest(network: Network): number;
   /** True when an IPv4 address, as a 32-bit value, must not be given to another client. */
   taken(address: number): boolean;

@@ -5,7 +5,7 @@
 import { keyOf } from "../store/keys.ts";
 import type { NexView } from "./view.ts";
 
-/** What a store that was taken over may hold, and Strand itself would not write. */
+/** Contents that a store which was taken over may have, and that Strand itself would not write. */
 export function problems(view: NexView): string[] {
   const networks = [...view.networks()];
   const lost = [...view.members()].filter((m) => !view.networkOf(m) && !view.deleted.has(m.net ?? ""));

@@ -4,7 +4,7 @@ import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
 import { Nex } from "./nex.ts";
 
-/** What the takeover does with a key. */
+/** The action of the takeover on a key. */
 export type Fate =
   | { readonly key: string; readonly action: "write"; readonly value: string }
   | { readonly key: string; readonly action: "remove" | "keep" }

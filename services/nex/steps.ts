@@ -19,7 +19,7 @@ import type { NexState } from "./nex_state.ts";
 export type PlanStep = Plan;
 
 /**
- * What all attempts of one request have found and done. A plan that is made again, after a conflict or a lost answer, knows from it
+ * The results of all attempts of one request. A plan that is made again, after a conflict or a lost answer, knows from it
  * what an earlier attempt has done already.
  */
 export class Attempts {

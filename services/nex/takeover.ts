@@ -121,7 +121,7 @@ function planClaims(view: NexView, limit: number): PlanStep[] {
       record.kind !== "further-name" && record.kind !== "member-of" && record.kind !== "newer-name"
     ) continue;
     const { mac } = record, members = view.memberships(mac);
-    // Where a record of the MAC cannot be read, it is not known whether it agrees with the claim.
+    // If a record of the MAC cannot be read, it is not known whether it agrees with the claim.
     if (view.unreadable.hasKeyOf(mac)) continue;
     const agrees = members.some((member) => {
       switch (record.kind) {

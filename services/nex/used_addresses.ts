@@ -15,7 +15,7 @@ export class UsedAddresses {
     return this.#counts.has(address);
   }
 
-  /** Where a search for the lowest free address of the network's range starts. */
+  /** The address at which a search for the lowest free one of the network's range starts. */
   lowest(network: Network): number {
     const begin = network.range4?.begin ?? 0;
     let low = Math.max(this.#lowest.get(network.name) ?? begin, begin);

@@ -40,7 +40,7 @@ export class ApplyBoth {
       }
       spec.request = { ...namedFrom(network), ...options };
     }
-    // What is only told meets no guards of a transaction.
+    // A dry run's answer meets no guards of a transaction.
     if (dryRun) await nex.confirm();
     const isOverlay = new Map<string, boolean>();
     for (const { net } of members) isOverlay.set(net, await this.#hasOverlay(net, specs, flatNetworks));
@@ -91,7 +91,7 @@ export class ApplyBoth {
   }
 }
 
-/** What became of the objects of both kinds, in the order of the spec. */
+/** The outcomes for objects of both kinds, in the order of the spec. */
 function inOrder(
   networks: readonly (string | undefined)[],
   members: ApplyRequest["members"],
@@ -134,7 +134,7 @@ function inOrder(
   return [...ofNetworks, ...ofMembers, ...rest];
 }
 
-/** What a dry run says of objects without an overlay: with what would change. */
+/** The answer of a dry run about objects without an overlay, with the fields that would change. */
 function withChanges(
   applied: readonly Applied[],
   view: NexState,

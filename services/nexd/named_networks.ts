@@ -21,7 +21,7 @@ import type { ReservationRecord, SandRecord } from "../store/sand_records.ts";
 import type { SandStore } from "../store/sand_store.ts";
 import type { Plan } from "../store/types.ts";
 
-/** What new overlay networks have, as the agents' configuration says it. */
+/** The settings of new overlay networks, as the agents' configuration has them. */
 export type NewNetworks = Pick<NetworkOptions, "namespacePath" | "minVni" | "maxVni" | "vxlanPort">;
 
 export interface NamedNetworksOptions extends NewNetworks {
@@ -38,7 +38,7 @@ export interface NamedSpec {
   readonly lists: readonly ReservationList[];
 }
 
-/** What a spec made of a named network. */
+/** The outcome of a spec for a named network. */
 export interface NamedResult {
   /** Undefined: the spec only has members of it. */
   readonly action: Action | undefined;
@@ -49,7 +49,7 @@ export interface NamedResult {
   readonly members: readonly (readonly ReservedNow[])[];
 }
 
-/** What became of a member, with its record as it was and as it is now. */
+/** The outcome for a member, with its record as it was and as it is now. */
 export interface ReservedNow extends Reserved {
   readonly before: ReservationRecord | undefined;
   readonly after: ReservationRecord | undefined;
@@ -76,7 +76,7 @@ export class NamedNetworks {
     return namedNetwork(this.view, name) !== undefined;
   }
 
-  /** The same as etcd knows it. Throws Refusal "unavailable". */
+  /** Like {@link has}, after a question to etcd. Throws Refusal "unavailable". */
   async knows(name: string): Promise<boolean> {
     if (this.has(name)) return true;
     await confirm(this.store);
@@ -88,7 +88,7 @@ export class NamedNetworks {
     return this.#holding([name], new Map(), () => Promise.resolve(read(findNamed(this.view, name))));
   }
 
-  /** The same for all networks that are there, together. */
+  /** Calls `read` for each network that is there, while all are followed. */
   readAll<T>(read: (named: NamedNetwork) => T): Promise<T[]> {
     const names = this.names();
     return this.#holding(
@@ -129,7 +129,7 @@ export class NamedNetworks {
     }
   }
 
-  /** What a spec would come to; nothing is written. Throws what {@link apply} throws before it writes. */
+  /** Computes what a spec would change; nothing is written. Throws what {@link apply} throws before it writes. */
   async rehearse(specs: readonly NamedSpec[]): Promise<NamedResult[]> {
     const ids = this.#newIds(specs);
     return await this.#holding(specs.map(({ name }) => name), ids, () =>

@@ -8,7 +8,7 @@ import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import { macNumber } from "./state.ts";
 import type { NetworkChange } from "./network_change.ts";
 
-/** What other hosts need to reach an address. */
+/** The data by which other hosts reach an address. */
 export interface HeldAddress {
   readonly address: number;
   readonly mac: number;
@@ -87,7 +87,7 @@ export function concernsWhole({ kinds, endpoints }: Pick<NetworkChange, "kinds" 
     endpoints.some(({ before, after }) => before?.record.strand_allowed ?? after?.record.strand_allowed);
 }
 
-/** What an endpoint may use: addresses as 32-bit values. */
+/** The addresses that an endpoint may use, as 32-bit values. */
 export function allowedOf(
   endpoint: OverlayEndpoint | undefined,
 ): readonly { readonly address: number; readonly mac?: string | undefined }[] {

@@ -27,7 +27,7 @@ export function ownOf({ active, mac, address, record }: OverlayEndpoint): string
   const macs = new Set([mac, ...allowed.flatMap(({ mac }) => mac ?? [])]);
   const addresses = [`${address}`, ...allowed.map(({ address }) => address)];
   return [
-    // Whether a device is checked depends on this host's list of ports.
+    // This host's list of ports decides whether a device is checked.
     ...veth === "" ? [] : [veth],
     ...[...macs].flatMap((mac) => machineAt(port, mac, addresses)),
   ];

@@ -52,7 +52,7 @@ export interface EndpointRequest {
   readonly wishedName?: string | undefined;
   /** Further labels, which other endpoints may have as theirs. */
   readonly aliases?: readonly string[] | undefined;
-  /** The same, of which those are left out that it cannot have. */
+  /** Further labels, of which those are left out that it cannot have. */
   readonly wishedAliases?: readonly string[] | undefined;
   /** Addresses beside its own that it may use. */
   readonly allowed?: readonly AllowedAddress[] | undefined;

@@ -33,13 +33,13 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   ops.push(...removedVeths(from.veths, desired.veths));
   ops.push(...bridgeOps(from.bridge, desired.bridge));
   ops.push(...vxlanOps(from.vxlan, desired.vxlan));
-  // What passes an uplink is checked before that is made, and until it is gone.
+  // Packets that pass an uplink are checked before that is made, and until it is gone.
   if (desired.egress && desired.egress !== "edited" && from.egress !== desired.egress) {
     ops.push({ op: "egress-add", rules: desired.egress, replaces: from.egress !== undefined });
   }
   ops.push(...uplinkOps(from.uplink, desired.uplink));
   if (from.egress && !desired.egress) ops.push({ op: "egress-remove" });
-  // What goes to every host is limited before it does, and until it does not any more.
+  // Frames to every host are limited before they are sent there, and until they are not any more.
   if (desired.broadcast !== undefined && from.broadcast !== desired.broadcast) {
     ops.push({ op: "broadcast-add", limit: desired.broadcast, replaces: from.broadcast !== undefined });
   }
@@ -57,7 +57,7 @@ export function diff(actual: NetworkState | undefined, desired: NetworkState | u
   return ops;
 }
 
-/** The same for one endpoint's veth alone. */
+/** Returns the operations for one endpoint's veth alone. */
 export function diffVeth(
   name: string,
   actual: VethState | undefined,

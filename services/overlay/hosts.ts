@@ -4,7 +4,7 @@ import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import type { View } from "./view.ts";
 
-/** What a host publishes about a network that is set up on it. */
+/** The status that a host publishes about a network that is set up on it. */
 export interface Presence {
   readonly hostname: string;
   /** The largest MTU that the network can have there. */

@@ -10,7 +10,7 @@ import { isOwnLabel } from "./own_labels.ts";
 import { holderOfName, MOST_ALIASES, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
 import type { View } from "./view.ts";
 
-/** What an endpoint is to be called. */
+/** The name and aliases that an endpoint is to have. */
 export interface Labels {
   /** Undefined: it has no name. */
   readonly name: string | undefined;

@@ -8,7 +8,7 @@ import type { EndpointRecord } from "../store/sand_records.ts";
 
 type Fields = Pick<EndpointRecord, "strand_netns" | "strand_netns_cookie">;
 
-/** What a record keeps of an identity. The part without the cookie is as earlier agents write and compare it. */
+/** The parts of an identity that a record keeps. The part without the cookie is as earlier agents write and compare it. */
 export function identityFields(identity: string): Fields {
   const inode = withoutCookie(identity);
   return { strand_netns: inode, ...inode === identity ? {} : { strand_netns_cookie: identity } };

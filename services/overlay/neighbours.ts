@@ -79,7 +79,7 @@ export class NetworkNeighbours {
     return this.#ofAddress(hot.address) === endpoint && this.#ofMac(hot.mac) === endpoint ? hot : undefined;
   }
 
-  /** What this host needs for addresses that other hosts' endpoints have beside their own. */
+  /** The entries that this host needs for addresses that other hosts' endpoints have beside their own. */
   *held(): Generator<Neighbour> {
     for (const { address, mac, endpoint: { host, hot: { vtep } } } of this.#space.allowed.reachable()) {
       const isFree = this.#isUsable(address) && !this.#ofAddress(address) && mac >= 0;

@@ -22,7 +22,7 @@ export function unusableRange(range: Cidr): string | undefined {
   return found && `the addresses of ${found[0]} ${found[1]}`;
 }
 
-/** The same for one address, to which no connection can be made. */
+/** Why no connection can be made to an address, as part of a sentence; undefined when one can. */
 export function unusableAddress(address: Ip): string | undefined {
   const found = UNUSABLE.find(([block]) => block.contains(address));
   return found && `the addresses of ${found[0]} ${found[1]}`;

@@ -30,7 +30,7 @@ export class Space {
   /** The VTEPs of hosts with endpoints. */
   readonly vteps = new Vteps();
   readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
-  /** What was set of its DHCP, DNS and containment; undefined for a network of SAND, of which none is known. */
+  /** The settings of its DHCP, DNS and containment; undefined for a network of SAND, which has none. */
   settings: SettingsRecord | undefined;
   readonly #reservations = new Map<string, ReservationRecord>();
   /** MACs by the reserved address, as a 32-bit value. */
@@ -160,7 +160,7 @@ export class Space {
     return this.#byAddress.get(address);
   }
 
-  /** The same for the 48-bit value of a MAC. */
+  /** The endpoints with the MAC, by its 48-bit value, the oldest first. */
   holdersOfMac(mac: number): readonly OverlayEndpoint[] {
     return this.#byMac.get(mac);
   }

@@ -49,8 +49,8 @@ export interface ContainmentState {
   /** Read: "edited" where the rules are none of those that agents make, so that they are made again. */
   readonly rules: "drop" | "count" | "none" | "edited";
   /**
-   * What is a port's own: its name alone, since other ports are not checked; its name and `device` for a device of the host; its
-   * name and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
+   * The elements of ports: a port's name alone, since other ports are not checked; its name and `device` for a device of the
+   * host; its name and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
    */
   readonly own: ReadonlySet<string>;
 }

@@ -147,7 +147,7 @@ export class View {
     return { key, modRevision: this.#mirror.get(key)?.modRevision ?? 0 };
   }
 
-  /** The same for a key whose value may be unreadable. */
+  /** Like {@link guard}, also for a key whose value may be unreadable. */
   newest(key: string): Guard {
     return { key, modRevision: this.#mirror.version(key) };
   }
@@ -171,7 +171,7 @@ export class View {
     this.#refuseUnreadable(prefix, (key) => `endpoint-delete --endpoint ${key.slice(prefix.length)} --force`);
   }
 
-  /** The same for the network's settings, reservations and quarantined addresses. */
+  /** Refuses where the network's settings, reservations or quarantined addresses are unreadable. */
   refuseUnreadableNames(network: string): void {
     this.#refuseUnreadable(this.keys.namesOf(network), (key) => `etcdctl del ${key}`);
   }

@@ -50,7 +50,7 @@ export function endpointTo(
   };
 }
 
-/** What the networks of a host say of it. */
+/** The facts about a host that its networks' records have. */
 export interface HostState {
   vtep: string;
   networks: number;

@@ -43,14 +43,14 @@ export function effectiveNetwork(named: NamedNetwork): Network {
   return readNetwork(named.name, { modRevision: 0 }, effectiveRecord(named));
 }
 
-/** What has to be stored: the fields that differ from what is derived. */
+/** The fields that have to be stored, since they differ from the derived ones. */
 export function withoutDerived(given: NexNetworkRecord, derived: NexNetworkRecord): NexNetworkRecord {
   const same = (field: string) => JSON.stringify(given[field]) === JSON.stringify(derived[field]);
   const kept = Object.entries(given).filter(([field]) => field === "name" || !same(field));
   return Object.fromEntries(kept) as NexNetworkRecord;
 }
 
-/** What machines of a network resolve names with, as resolv.conf(5) has it. */
+/** The resolver settings of a network's machines, as resolv.conf(5) has them. */
 export interface Resolver {
   readonly nameservers: readonly string[];
   readonly domain?: string;

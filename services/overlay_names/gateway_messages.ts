@@ -106,7 +106,7 @@ const u32 = z.int().nonnegative().max(0xffffffff);
 /** A number that gatewayd gives each question. */
 const question = z.int().nonnegative();
 
-/** What a client asks for by a message of DHCP; addresses are 32-bit values. */
+/** The request in a client's DHCP message; addresses are 32-bit values. */
 const ask = z.object({
   kind: z.literal("ask"),
   network: text,
@@ -117,7 +117,7 @@ const ask = z.object({
   type: z.int().min(1).max(8),
   mac,
   ciaddr: u32,
-  /** Where the packet came from, and whether it was sent to the gateway alone. */
+  /** The origin of the packet, and whether it was sent to the gateway alone. */
   source: u32,
   unicast: z.boolean(),
   /** When the kernel received it, in ms since the epoch. */
@@ -133,7 +133,7 @@ const ask = z.object({
   traceparent: text.optional(),
 });
 
-/** What a client is to be answered; addresses are 32-bit values. */
+/** The answer to a client; addresses are 32-bit values. */
 const reply = z.object({
   kind: z.literal("reply"),
   network: text,
@@ -153,7 +153,7 @@ const reply = z.object({
 const fromGatewayd = z.discriminatedUnion("kind", [hello, ask]);
 const fromAgent = z.discriminatedUnion("kind", [hello, network, names, gone, complete, reply]);
 
-/** What the agent sends. */
+/** The messages that the agent sends. */
 export type FromAgent = z.output<typeof fromAgent>;
 export type GatewayNetwork = z.output<typeof network>;
 export type Ask = z.output<typeof ask>;

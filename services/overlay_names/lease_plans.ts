@@ -127,7 +127,7 @@ export function guardsOf(endpoint: OverlayEndpoint | undefined): Guard[] {
   return endpoint?.entries.map(({ key, modRevision }) => ({ key, modRevision })) ?? [];
 }
 
-/** What is kept of an address that is free goes once a client has it. */
+/** The record of a free address's former client is deleted once a client has the address. */
 function forget({ view, record: { id } }: LeasingNetwork, address: string, builder: PlanBuilder): void {
   const space = view.space(id);
   const keys = [
@@ -137,7 +137,7 @@ function forget({ view, record: { id } }: LeasingNetwork, address: string, build
   for (const key of keys) builder.guard(view.guard(key)).remove(key);
 }
 
-/** What a record of a machine behind a port begins with; SAND's agents expect each of these fields. */
+/** The first fields of the record of a machine behind a port; SAND's agents expect each of them. */
 export function newMachine(host: LeasingHost, { id }: NetworkRecord, mac: string): EndpointRecord {
   return {
     id: host.newId(),

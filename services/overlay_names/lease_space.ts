@@ -135,7 +135,7 @@ export class OverlayLeases implements LeaseSpace {
     return withheld.size > 0 && (withheld.get(Ip.from4(address).toString())?.until ?? 0) > this.now;
   }
 
-  /** What was reserved, or made by an agent, stays as it is. */
+  /** False for a reserved address, and for an endpoint that an agent made: these stay as they are. */
   mayQuarantine(network: Network, { ip4, dynamic }: Member): boolean {
     const ip = ip4 === undefined ? undefined : Ip.tryParse(ip4);
     return dynamic && ip !== undefined && inRange(network, ip);

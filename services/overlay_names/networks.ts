@@ -33,7 +33,7 @@ export interface NamedRequest {
   readonly update?: boolean;
 }
 
-/** What becomes of a named network, and the plan for it; no plan: nothing is to be done. */
+/** The outcome for a named network, and the plan for it; no plan: nothing is to be done. */
 export interface PlannedNamed {
   readonly named: NamedNetwork;
   readonly action: Action;
@@ -51,7 +51,7 @@ export function namedNetwork(view: View, name: string): NamedNetwork | undefined
 }
 
 /**
- * The same, with what can be planned or shown only if its records can be read. Throws Refusal "not-found", "forbidden".
+ * Finds a named network, for plans and answers that need all of its records. Throws Refusal "not-found", "forbidden".
  */
 export function findNamed(view: View, name: string): NamedNetwork {
   const named = namedNetwork(view, name);

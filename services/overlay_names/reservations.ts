@@ -28,7 +28,7 @@ export interface ReservationList {
   readonly force: boolean;
 }
 
-/** What becomes of a member; `name` is its label, or the MAC where it has none. */
+/** The outcome for a member; `name` is its label, or the MAC where it has none. */
 export interface Reserved {
   readonly name: string;
   readonly mac: string;

@@ -39,7 +39,7 @@ export function namedLab() {
       return planned;
     },
     plan: (request: NamedRequest) => planNamed(it.view, request, options()),
-    /** The same for changes of members. */
+    /** Plans a change of members, and commits it. */
     members<T>(name: string, change: (draft: ReservationDraft) => T): T {
       const { view } = it, id = view.networkNamed(name) ?? "", record = view.network(id);
       if (!record) throw new Error(`no network ${name}`);

@@ -44,7 +44,7 @@ export async function change<T>(
   let lost: Lost | undefined;
   for (let conflicts = 0; conflicts < tries; conflicts++) {
     let plans = attempt(makePlan);
-    // What a later attempt is made from is newer than what was confirmed before.
+    // A later attempt is made from data that is newer than what was confirmed before.
     if (!options.unconfirmed && (plans instanceof Refusal || refuses() || !plans.length)) {
       await confirm(store, patienceMs);
       plans = attempt(makePlan);
@@ -93,7 +93,7 @@ export async function change<T>(
 }
 
 /**
- * What `read` finds in the mirror. A refusal counts only when etcd has been asked since this was called, and the mirror shows
+ * Reads from the mirror by `read`. A refusal counts only when etcd has been asked since this was called, and the mirror shows
  * what it held: then it is read once more. Throws Refusal then, or Refusal "unavailable".
  */
 export async function definitely<T, R>(store: ChangeStore<T>, read: () => R): Promise<R> {
@@ -137,7 +137,7 @@ export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Pr
   }));
 }
 
-/** What the earlier plans of a list wrote: the keys, and when a plan that guarded a prefix was committed. */
+/** The writes of the earlier plans of a list: the keys, and when a plan that guarded a prefix was committed. */
 interface Own {
   readonly keys: Map<string, number>;
   readonly prefixes: Map<string, number>;

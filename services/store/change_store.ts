@@ -1,7 +1,7 @@
 /** The interface of a store for code that changes it: a mirror to plan on, a committer, and questions to etcd itself. */
 import type { Committer, Guard, Mirror } from "./types.ts";
 
-/** What a change needs of a store. */
+/** The parts of a store that a change uses. */
 export interface ChangeStore<T> {
   readonly mirror: Mirror<T>;
   readonly committer: Committer;

@@ -86,7 +86,7 @@ class Side {
   #early: Taken[] = [];
   /** How many keys etcd has. */
   #count = 0;
-  /** What etcd has and the mirror did not show at that revision: the mod revision of each key. */
+  /** The keys that etcd has and the mirror did not show at that revision, with their mod revisions. */
   readonly #missing = new Map<string, number>();
 
   /** @param size How many keys the mirror shows. */
@@ -105,7 +105,7 @@ class Side {
     this.revision = revision;
     this.#count = count;
     this.#early = [];
-    /** What the mirror showed of keys that it shows in a later version now. */
+    /** The versions that the mirror showed of keys which it shows in a later version now. */
     const then = new Map<string, number>();
     for (const event of early) {
       if (event.revision > revision && !then.has(event.key)) then.set(event.key, event.before);

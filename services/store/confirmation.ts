@@ -28,7 +28,7 @@ export interface Confirmed {
   relist(reason: string): void;
 }
 
-/** What callers that wait for a confirmation share. */
+/** The state that callers which wait for a confirmation share. */
 export class Confirmation {
   readonly #heads: SharedRequest<Header>;
   readonly #comparisons: SharedRequest<Comparison>;

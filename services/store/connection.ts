@@ -87,7 +87,7 @@ export class EtcdConnection {
   #current: EtcdMember;
   /** The time limit of transactions and leases, which etcd writes to disk: a slow disk must not look like a dead member. */
   readonly #patience: Patience;
-  /** The same of what reads many keys. */
+  /** The time limit of requests that read many keys. */
   readonly #scanPatience: Patience;
   #closed = false;
 
@@ -157,9 +157,9 @@ export class EtcdConnection {
   }
 
   /**
-   * What etcd has under each name, see {@link rangeUnder}: how many keys, and those that were written after a revision of its
-   * own, without their values; all as of one revision. etcd reads all the keys for that, some 3 µs for each. Throws Refusal
-   * "unavailable".
+   * Reads which keys etcd has under each name, see {@link rangeUnder}: how many, and those that were written after a
+   * revision of its own, without their values; all as of one revision. etcd reads all the keys for that, some 3 µs for
+   * each. Throws Refusal "unavailable".
    */
   async written(
     names: readonly { readonly name: string; readonly after: number }[],

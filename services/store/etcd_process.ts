@@ -11,11 +11,11 @@ export type EtcdProcessEvent =
   | { readonly kind: "back" };
 
 export interface EtcdProcessOptions {
-  /** Where the data lies, with etcd's own log beside it as `etcd.log`; made when absent. */
+  /** The data directory, with etcd's own log in it as `etcd.log`; made when absent. */
   readonly dataDir: string;
   /** TCP port for clients on 127.0.0.1; 0 or absent: a free one. */
   readonly port?: number;
-  /** Where clients of other hosts find it, too. */
+  /** The further addresses at which clients of other hosts find it. */
   readonly alsoListen?: readonly HostPort[];
   readonly report?: (event: EtcdProcessEvent) => void;
   /** How long it may take to answer after a start, in ms (default 30,000: a big store is read first). */
@@ -24,7 +24,7 @@ export interface EtcdProcessOptions {
 
 /** An etcd process that this program has started, and restarts when it ends. */
 export interface EtcdProcess {
-  /** Where clients find it, like `http://127.0.0.1:2379`; the same across restarts. */
+  /** The URL at which clients find it, like `http://127.0.0.1:2379`; the same across restarts. */
   readonly endpoint: string;
   /** Its process id; undefined while it is being started again. */
   readonly pid: number | undefined;

@@ -67,7 +67,7 @@ export function statusRows(members: readonly Asked[]): Status[] {
 /** The oldest minor version that etcd's maintainers support. */
 const OLDEST = [3, 5] as const;
 
-/** What is said of an older version, with the first member that has it. */
+/** The advice about an older version, with the first member that has it. */
 function warningsOf({ version }: Asked, told: Set<string>): string[] {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? "")?.map(Number) ?? [];
   if (version === undefined || major === undefined || minor === undefined || told.has(version)) return [];

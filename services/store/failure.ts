@@ -2,7 +2,7 @@
 import { status as Code } from "@grpc/grpc-js";
 import { messageOf } from "../common/refusal.ts";
 
-/** What a failed call means for the request it carried. */
+/** The consequence of a failed call for the request that it carried. */
 export type Verdict =
   | "not-sent" // nothing left this process, or the member turned it away unread: another member may be asked
   | "refused" // etcd read it and did nothing
@@ -33,7 +33,7 @@ const refusals: ReadonlySet<number> = new Set([
   Code.UNIMPLEMENTED,
 ]);
 
-/** What the error of a call to etcd means for its request; of an error that is not one of gRPC, nothing is known. */
+/** The consequence of an error for the call's request; it is unknown for an error that is not one of gRPC. */
 export function verdictOf(error: unknown): Verdict {
   if (!isCallError(error)) return "unknown";
   const { code, details } = error;
@@ -87,7 +87,7 @@ export function isOperational(error: unknown): boolean {
       error.code === Code.UNAUTHENTICATED || ownSettings.test(error.details));
 }
 
-/** What to do about an etcd that refuses to work, by the reason or the alarm that it gives. */
+/** The remedy for an etcd that refuses to work, by the reason or the alarm that it gives. */
 export function remedyFor(reason: string, endpoints: readonly string[], revision?: number): string {
   const etcdctl = `etcdctl --endpoints=${endpoints.join(",")}`;
   if (/space exceeded|NOSPACE/.test(reason)) {

@@ -16,7 +16,7 @@ const TTL = 3600;
 const RETRY_MS = 100, SELDOM_MS = 3_000;
 
 /**
- * What keeps a transaction that was given up from being applied later, when the member that it was sent to goes on.
+ * A guard that keeps a transaction that was given up from being applied later, when the member that it was sent to goes on.
  *
  * Each process has a key of its own, whose mod revision all its transactions compare. When the outcome of one is not
  * known, the key is written again: what was sent before that has either been applied by then, or never will be. The key may

@@ -56,7 +56,7 @@ export function isNexKey(key: string): boolean {
   return key.startsWith(prefixes.network) || key.startsWith(prefixes.member);
 }
 
-/** Where all networks lie, and all claims on IPv4 addresses, for guards over the whole of them. */
+/** The prefixes of all networks and of all claims on IPv4 addresses, for guards over the whole of them. */
 export const networksPrefix = prefixes.network, claimsPrefix = prefixes["claim-ip"];
 
 /** No mirror follows this prefix: a replica need not know when another's fence changes. */
@@ -89,7 +89,7 @@ const pairsByPrefix = new Map(entries.filter(([kind]) => pairs.has(kind)).map(([
 const othersByPrefix = new Map(entries.filter(([kind]) => !pairs.has(kind)).map(([kind, at]) => [at, kind]));
 
 /**
- * What a key is and the part of it after its prefix; undefined when it is not in the table. Names and MACs contain no slash, so
+ * The kind of a key and the part of it after its prefix; undefined when it is not in the table. Names and MACs contain no slash, so
  * the last slash ends the prefix, or the last but one: a deeper key belongs to another program.
  */
 export function readKey(key: string): { kind: KeyKind; id: string } | undefined {

@@ -6,7 +6,7 @@ import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { delay } from "../common/async.ts";
 
-/** What {@link KeptLease} needs of a connection. */
+/** The methods of a connection that {@link KeptLease} uses. */
 export type LeaseConnection = Pick<EtcdConnection, "grantLease" | "keepLease" | "revokeLease">;
 
 export interface LeaseOptions {
@@ -58,7 +58,7 @@ export class KeptLease {
     return this.#id === undefined ? 0 : this.#usableUntil;
   }
 
-  /** Whether etcd is known to keep it now. */
+  /** True while etcd is known to keep it. */
   get live(): boolean {
     return performance.now() < this.liveUntil;
   }

@@ -3,7 +3,7 @@ import { callReason, isLeaderless } from "./failure.ts";
 import type { EtcdMember } from "./member.ts";
 import { decodeStatus } from "./messages.ts";
 
-/** What one member reports. `problem` is absent when it answers and knows a leader. */
+/** The status that one member reports. `problem` is absent when it answers and knows a leader. */
 export interface MemberStatus {
   readonly endpoint: string;
   readonly answers: boolean;

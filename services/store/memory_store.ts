@@ -54,7 +54,7 @@ export class MemoryStore<T> implements Committer {
     return this.commit(plan);
   }
 
-  /** The same at once. Throws what etcd would refuse: too many operations, or one key twice. */
+  /** Applies a plan at once. Throws what etcd would refuse: too many operations, or one key twice. */
   write(plan: Plan): Outcome {
     const keys = plan.ops.map((op) => "put" in op ? op.put : op.remove);
     if (new Set(keys).size < keys.length) throw new Error(`one key twice in ${keys.join(" ")}`);
@@ -92,7 +92,7 @@ export class MemoryStore<T> implements Committer {
     return { committed: true, revision };
   }
 
-  /** What makes a prefix guard fail, as etcd's committer tells it: of several keys the one written last. */
+  /** The reason for which a prefix guard fails, as etcd's committer tells it: of several keys the one written last. */
   #newestSince({ prefix, unchangedSince }: PrefixGuard): Guard | undefined {
     let newest: Guard | undefined;
     for (const [key, { modRevision }] of this.values) {

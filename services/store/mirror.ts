@@ -26,7 +26,9 @@ const RETRY_MS = 250;
 const SETTLE_MS = 1_000;
 /** How soon the mirror compares itself with a listing after it was listed, in ms. */
 const FIRST_CHECK_MS = 3_000;
-/** The same where the watch goes on without a new listing: with another member, whose data may differ, or with the same one. */
+/**
+ * How soon it does so where the watch goes on without a new listing: with another member, whose data may differ, or the same one.
+ */
 const MOVED_CHECK_MS = 200, SAME_CHECK_MS = 1_000, SAME_SPREAD_MS = 4_000;
 
 /**
@@ -272,7 +274,7 @@ export class StoreMirror<T> implements Mirror<T> {
     this.#interrupt = interrupted.reject;
     // A comparison may have found it out while nothing was watched.
     if (this.#relistReason !== undefined) throw new RelistNeeded(this.#relistReason);
-    // What is watched from now on may be another store, which was restored.
+    // The store that is watched from now on may be another one, which was restored.
     if (!listed) this.#data.doubt();
     const watch = await Watch.open(this.#connection, this.#data.clusterId, {
       created: () => this.#sync.onInSync(this.#data.revision),

@@ -77,7 +77,7 @@ export class SandKeys {
     return `${this.prefix}/nodes/${host}/networks/`;
   }
 
-  /** The same, indexed by network. */
+  /** The key that says that a host has a network, indexed by network. */
   networkHost(network: string, host: string): string {
     return this.networkHosts(network) + host;
   }

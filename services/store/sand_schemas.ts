@@ -183,10 +183,10 @@ export const cursor = z.looseObject({
   released: z.custom<number[][]>(isListOfNumbers).catch([]),
 });
 
-/** Which network a name stands for. */
+/** The network that a name stands for. */
 export const networkName = z.looseObject({ id: text });
 
-/** What an overlay does beside carrying frames; see docs/NETWORKS.md. */
+/** The services of an overlay beside carrying frames; see docs/NETWORKS.md. */
 const overlay = z.looseObject({
   /** False: DHCP, DNS is not answered at the gateway's address. */
   dhcp: z.boolean().optional(),
@@ -226,7 +226,7 @@ export const withheldAddress = z.looseObject({ mac: text, until: z.int().nonnega
 /** The client that had an address last: its MAC, and when its lease ended, in seconds since the epoch. */
 export const formerAddress = z.looseObject({ mac: text, ended: z.int().nonnegative() });
 
-/** Which of the endpoints that may use an address has it now. */
+/** The endpoint that holds an address which several may use. */
 export const heldAddress = z.looseObject({ endpoint: text });
 
 export const dockerNetwork = z.looseObject({ DockerNetworkID: text, SandNetworkID: text });

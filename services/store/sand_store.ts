@@ -46,7 +46,7 @@ export interface SandStore extends Store<SandRecord> {
    * If another caller holds it already, no request is sent. Throws Refusal "unavailable", "not-found" for what cannot be an id.
    */
   hold(network: string): Promise<() => void>;
-  /** The same for many, in one round. */
+  /** Holds many networks, in one round. */
   holdAll(networks: readonly string[]): Promise<() => void>;
   /** Reads all endpoints of all hosts from etcd; unreadable ones are left out. */
   allEndpoints(): Promise<EndpointRecord[]>;

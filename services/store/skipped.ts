@@ -44,7 +44,7 @@ export interface LookOptions {
   readonly settleMs: number;
 }
 
-/** What looks for skipped events. */
+/** The search for skipped events. */
 export interface Look {
   /** Compares everything now; resolves when that is done, or could not be. */
   now(): Promise<void>;

@@ -2,7 +2,7 @@
 import type { MirrorEvent } from "./mirror_log.ts";
 import { unobserved } from "../common/async.ts";
 
-/** Whether a mirror is in sync with etcd: listed and watching. Each change is reported once, not each attempt. */
+/** The state of a mirror: in sync with etcd means listed and watching. Each change is reported once, not each attempt. */
 export class SyncState {
   #synced = false;
   #outSince: number | undefined = Date.now();

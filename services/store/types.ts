@@ -25,7 +25,7 @@ export interface Change<T> {
 }
 
 /**
- * What a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is parsed. `parse`
+ * The parts that a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is parsed. `parse`
  * returns undefined for a key that is not ours, and throws with the reason for an invalid value (which is then
  * reported, quarantined and skipped).
  */
@@ -82,7 +82,7 @@ export interface Committer {
    */
   commit(plan: Plan): Promise<Outcome>;
   /**
-   * The same, gathered with other small plans of this process into a shared transaction (group commit):
+   * Commits a plan together with other small plans of this process in a shared transaction (group commit):
    * each plan keeps its own guards, and one that conflicts does not fail its neighbours.
    */
   commitGrouped(plan: Plan): Promise<Outcome>;

@@ -3,7 +3,7 @@ import { Refusal } from "../common/refusal.ts";
 import { outOfTime, type TlsMaterial } from "../common/tls.ts";
 import { callReason } from "./failure.ts";
 
-/** What the sentence needs of the connection. */
+/** The facts about the connection that the sentence needs. */
 export interface FailedAt {
   /** The member that was asked last. */
   readonly endpoint: string;

@@ -60,7 +60,7 @@ export interface AgentRequest {
   readonly method: string;
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** What is sent as JSON. */
+  /** The body, which is sent as JSON. */
   readonly body?: unknown;
   /** Replaces the client's own. */
   readonly timeoutMs?: number;
@@ -74,7 +74,7 @@ const LONGEST_REFUSAL = 65_536;
 /** Every method throws AgentRefusal when the agent refuses, and AgentUnavailable when there is no answer from it. */
 export class AgentClient {
   readonly #options: AgentClientOptions;
-  /** What the agent is called in messages. */
+  /** The name of the agent in messages. */
   readonly name: string;
 
   constructor(options: AgentClientOptions) {
@@ -125,7 +125,7 @@ export class AgentClient {
     return this.#endpoint("POST", body, options);
   }
 
-  /** The same, unless the namespace has an endpoint of the network already, which is then left as it is. */
+  /** Like {@link createEndpoint}, but an endpoint that the namespace has in the network already is left as it is. */
   ensureEndpoint(body: NewEndpoint, options: Waiting = {}): Promise<EnsuredEndpoint> {
     return this.#endpoint("PUT", body, options);
   }
@@ -140,12 +140,12 @@ export class AgentClient {
     });
   }
 
-  /** What the agent's host knows of the way to an address of a network. */
+  /** Asks for the host's side of the path to an address of a network. */
   way(network: string, ip: string): Promise<{ way: Way }> {
     return this.#call("way", { method: "GET", path: `/ways/${encodeURIComponent(network)}`, query: { ip } });
   }
 
-  /** What the agent knows of a name, address or MAC that no endpoint of a network has. */
+  /** Asks for the agent's knowledge of a name, address or MAC that no endpoint of a network has. */
   absence(network: string, of: string): Promise<{ absence: Absence }> {
     return this.#call("absence", {
       method: "GET",
@@ -160,7 +160,7 @@ export class AgentClient {
     await this.request({ method: "DELETE", path: `/endpoints/${encodeURIComponent(id)}`, query });
   }
 
-  /** Whether a machine is behind the port of the agent's host at which it is known. */
+  /** Asks whether a machine is behind the port of the agent's host at which it is known. */
   machine(
     network: string,
     mac: string,

@@ -47,7 +47,7 @@ export interface Endpoint {
   readonly aliases?: readonly string[];
   /** Addresses beside its own that it may use, where it has any. */
   readonly allow?: readonly AllowedAddress[];
-  /** What made it, where that is not a request for a namespace: docker, cni or dhcp. */
+  /** The origin of the endpoint, where it is not a request for a namespace: docker, cni or dhcp. */
   readonly kind?: string;
   /** When a lease ends, in RFC 3339. */
   readonly expires_at?: string;
@@ -62,7 +62,7 @@ export interface AllowedAddress {
 export interface NewEndpoint {
   readonly network_id: string;
   readonly activate?: boolean;
-  /** Where it is made active: the path of a network namespace on the agent's host. */
+  /** The path of the network namespace on the agent's host in which it is made active. */
   readonly activate_params?: { readonly ns_handle_path: string };
   readonly ipv4_address?: string | undefined;
   readonly mac_address?: string | undefined;
@@ -72,7 +72,7 @@ export interface NewEndpoint {
   readonly allow?: readonly AllowedAddress[] | undefined;
 }
 
-/** What a host knows of the way to an address of a network; what is absent is not there, or does not apply. */
+/** A host's side of the path to an address of a network. A field is absent where there is no such thing, or it does not apply. */
 export interface Way {
   readonly hostname: string;
   /** The network's namespace is there, with vxlan0 up in its bridge. */
@@ -103,7 +103,7 @@ export interface Way {
   readonly problems: readonly string[];
 }
 
-/** What was seen of the packets to and from a host when that was asked. */
+/** The packets to and from a host that were seen when it was asked for. */
 export interface Examined {
   /** The interface that carries them. */
   readonly underlay: string;
@@ -123,11 +123,11 @@ export interface Contained {
   readonly rules: string;
   /** Frames of all ports of the network on the host that were counted, by kind. */
   readonly frames: Readonly<Record<string, number>>;
-  /** What was sent there that is not the port's own while that was looked at. */
+  /** The sources of frames that were sent there meanwhile and are not the port's own. */
   readonly sent: readonly string[];
 }
 
-/** What a host knows of a name, address or MAC that no endpoint has. */
+/** A host's knowledge of a name, address or MAC that no endpoint has. */
 export interface Absence {
   readonly hostname: string;
   readonly mac?: string;

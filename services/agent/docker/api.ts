@@ -3,7 +3,7 @@ import type { Ip } from "../../common/ip.ts";
 import type { AllowedAddress, DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 import type { AskedPools } from "./pools.ts";
 
-/** What the Docker plugin needs from the agent; every method throws a Refusal with a sentence for the operator. */
+/** The agent's methods for the Docker plugin; each throws a Refusal with a sentence for the operator. */
 export interface DockerApi {
   /** Throws Refusal "not-found". */
   network(id: string): NetworkRecord | Promise<NetworkRecord>;

@@ -41,7 +41,7 @@ const event = z.object({
 /** A container as dockerd describes it. */
 export type Container = z.infer<typeof description>;
 
-/** What becomes of containers from now on. Iterated, it gives the ids of containers that are to be looked at. */
+/** The events of containers from now on. Iterated, it gives the ids of containers that are to be looked at. */
 export interface Events extends AsyncIterable<readonly string[]> {
   close(): void;
 }

@@ -30,7 +30,7 @@ export class DockerNames {
   #again: (() => void) | undefined;
   readonly #once = new OncePerMinute();
   #work = Promise.resolve();
-  /** What the log has said last; undefined: dockerd is followed. */
+  /** The problem that was logged last; undefined: dockerd is followed. */
   #told: string | undefined = "";
 
   constructor(

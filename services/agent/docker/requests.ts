@@ -70,7 +70,7 @@ export function networkOption(options: Record<string, unknown>): string {
   );
 }
 
-/** The same from the options of the IPAM driver (--ipam-opt). */
+/** The id of our network, from the options of the IPAM driver (--ipam-opt). */
 export function poolOption(options: Record<string, unknown>): string {
   return sandId(new Map(Object.entries(options)), "--ipam-opt");
 }
@@ -104,7 +104,7 @@ export function optionalAddress(text: string, field: string): Ip | undefined {
 /** An option of an endpoint: addresses beside its own that it may use, with spaces between them. */
 const ALLOW = "sand-allow";
 
-/** What is in it (--network name=NAME,driver-opt=sand-allow=ADDRESS). */
+/** The addresses in that option (--network name=NAME,driver-opt=sand-allow=ADDRESS). */
 export function allowOption(options: Record<string, unknown>): AllowedAddress[] {
   const given = options[ALLOW] ?? "";
   const wrong = (what: string) => invalid(`${ALLOW}: ${what}`);

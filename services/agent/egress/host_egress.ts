@@ -56,10 +56,10 @@ export class HostEgress implements EgressPart {
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: string | undefined;
   #blockers: readonly Blocker[] = [];
-  /** What networks send to the world, and other programs' rules drop on this host. */
+  /** The packets that networks send to the world and other programs' rules drop on this host. */
   readonly packets = new LostPackets();
   #guards = false;
-  /** What the rules were made of that were made or found last. */
+  /** The inputs of the rules that were created or found last. */
   #made: string | undefined;
   /** When all was right last, by performance.now(). */
   #rightAt = -Infinity;

@@ -34,7 +34,7 @@ import {
   named,
 } from "../kernel/egress.ts";
 
-/** What the names of all networks' uplinks begin with: see uplinkName(). */
+/** The prefix of all networks' uplink names: see uplinkName(). */
 export const UPLINKS = "sandh";
 /** IPv4 link-local addresses, which no router forwards to (RFC 3927 §7): cloud providers have machines' credentials there. */
 const LINK_LOCAL = Cidr.parse("169.254.0.0/16");

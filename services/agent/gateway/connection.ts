@@ -12,7 +12,7 @@ import {
   readFromGatewayd,
 } from "../../overlay_names/gateway_messages.ts";
 
-/** What a network's gateway is to answer; the same object for as long as nothing of it changes. */
+/** The settings of a network's gateway; the same object for as long as nothing in it changes. */
 export interface Gateway {
   readonly address: Cidr;
   readonly domain: string;
@@ -27,7 +27,7 @@ export interface Gateway {
   readonly sockets: readonly number[];
 }
 
-/** Where the connection reads what it sends. */
+/** The source of the networks and names that the connection sends. */
 export interface GatewaySource {
   /** Undefined for a network that is not answered for here. */
   gateway(network: string): Gateway | undefined;
@@ -46,7 +46,7 @@ const AT_ONCE = 64;
 
 /** A message that is to be sent. */
 interface Outgoing {
-  /** Whose sockets are sent with it. */
+  /** The network whose sockets are sent with it. */
   readonly network?: string;
   readonly octets: Uint8Array;
   readonly descriptors: readonly number[];
@@ -60,7 +60,7 @@ interface Outgoing {
 export class GatewayConnection {
   /** Networks to be sent: whole, or these labels of them. */
   readonly #due = new Map<string, "whole" | Set<string>>();
-  /** What gatewayd has been sent of each network. */
+  /** The settings of each network that gatewayd was sent last. */
   readonly #sent = new Map<string, Gateway>();
   /** The names that are being sent, of one network. */
   #names: { readonly network: string; readonly left: string[] } | undefined;

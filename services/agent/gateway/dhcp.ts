@@ -24,7 +24,7 @@ const MOST_WAITING = 256;
 /** For how long what was offered in a network is kept in mind after its last question, in ms. */
 const OFFERS_MS = 60_000;
 
-/** Where a question came from, and where its answer goes. */
+/** The origin of a question, to which its answer goes. */
 interface From {
   readonly network: string;
   /** Undefined: a container's, which is known by its record. */
@@ -35,7 +35,7 @@ interface From {
   readonly span: Span | undefined;
 }
 
-/** What a network's clients are offered. */
+/** The addresses that are offered to a network's clients. */
 interface Offering {
   readonly offers: Offers;
   used: number;
@@ -222,7 +222,7 @@ function replyOf(network: string, question: number, reply: Reply): AgentReply {
   return { kind: "reply", network, question, ...rest, name: reply.name };
 }
 
-/** What gatewayd has read of a client's message, as the code that answers DHCP takes it. */
+/** A client's message as gatewayd has read it, in the form of the code that answers DHCP. */
 class Question implements Copied<Question> {
   readonly op = BOOTREQUEST;
   readonly htype = ETHERNET;

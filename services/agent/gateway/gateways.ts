@@ -29,7 +29,7 @@ const TRIED_AGAIN = 20;
 const STOP = 0, LISTENER = 1;
 
 export interface GatewaysOptions {
-  /** Where gatewayd connects. */
+  /** The socket at which gatewayd connects. */
   readonly path: string;
   /** The user that may connect besides root. */
   readonly user: string;
@@ -168,7 +168,7 @@ export class Gateways implements NetworksPart, GatewaySource {
     return [this.#wanted(network)?.address.address ?? []].flat();
   }
 
-  /** What etcd says of the network's gateway; undefined where it answers neither DNS nor DHCP. */
+  /** The settings of the network's gateway by etcd; undefined where it answers neither DNS nor DHCP. */
   #wanted(network: string): WantedGateway | undefined {
     const { view, log } = this.#context();
     const { ttl, mtu } = this.#options;

@@ -23,7 +23,7 @@ const OTHERS_GRACE = 120;
  */
 const PORTLESS_GRACE = 30_000;
 
-/** What was found when a network was looked at, so that it is passed over until something may be over there. */
+/** The result of checking a network, which is not checked again until something in it may have ended. */
 interface Look {
   /** When its first lease is over, in seconds since the epoch. */
   readonly leaseAt: number;
@@ -37,7 +37,7 @@ export interface LeaseSweeperOptions {
   readonly writer: Pick<Committer, "commitGrouped">;
   /** The earliest time that may be right, in ms since the epoch. */
   readonly earliest: () => number;
-  /** Whether a network's namespace has a link of that name; undefined where only the namespace itself can tell. */
+  /** Tests whether a network's namespace has a link of that name; undefined where the namespace itself must be asked. */
   readonly hasLink: (network: string, name: string) => boolean | undefined;
   /** Default {@link EVERY}. */
   readonly everyMs?: number;
@@ -49,7 +49,7 @@ export class LeaseSweeper {
   readonly #once = new OncePerMinute();
   readonly #end: () => Promise<void>;
   #round = 0;
-  /** What was found when each network was looked at; of one that has changed since, `portless` alone counts. */
+  /** The result of each network's last check; once the network has changed, `portless` alone counts. */
   readonly #looks = new Map<string, Look>();
   /** By network, when the next lease of another host may end, in seconds since the epoch; absent once the network has changed. */
   readonly #othersAt = new Map<string, number>();

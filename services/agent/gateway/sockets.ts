@@ -13,7 +13,7 @@ import { NetworkNamespace } from "../kernel/network_namespace.ts";
 /** Octets of the receive buffer: a thousand networks have one each, and some hundred queries are a burst. */
 const RECEIVE_BUFFER = 256 * 1024;
 
-/** What is answered at a gateway. */
+/** The protocols that are answered at a gateway. */
 export interface Answered {
   readonly dns: boolean;
   readonly dhcp: boolean;

@@ -27,7 +27,7 @@ export interface GatewayOptions {
   readonly mtu: number | undefined;
 }
 
-/** What is answered there. */
+/** The protocols that a gateway answers. */
 export function answeredOf({ dns, dhcp }: WantedGateway): Answered {
   return { dns, dhcp: dhcp !== undefined };
 }
@@ -40,7 +40,7 @@ export function isSameGateway(a: WantedGateway, b: WantedGateway): boolean {
 }
 
 /**
- * What etcd says of the network's gateway; undefined where it answers neither DNS nor DHCP.
+ * The settings of the network's gateway by etcd; undefined where it answers neither DNS nor DHCP.
  *
  * @param onTooLong Called with the network's name where its settings have too many characters for DHCP, and how many.
  */
@@ -83,7 +83,7 @@ function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
   return { ...record, options: [...options, { number: MTU_OPTION, value: `${mtu}` }] };
 }
 
-/** What was found for a record of a network, and from what else. */
+/** The settings that were derived for a network's record, with the other inputs. */
 interface Found {
   readonly settings: SettingsRecord | undefined;
   readonly isPartial: boolean;
@@ -113,7 +113,7 @@ export class WantedGateways {
       isWhole = false;
       onTooLong(...about);
     });
-    // What is wrong is told again each time.
+    // A problem is reported again each time, so it is not remembered.
     if (isWhole) this.#found.set(record, { settings, isPartial, ttl, mtu, wanted });
     return wanted;
   }

@@ -20,7 +20,7 @@ import {
 } from "./requests.ts";
 import { readTarget } from "./target.ts";
 
-/** What the handlers use. */
+/** The objects that handlers use. */
 export interface Sources {
   /** Throws Refusal "unavailable" until the agent is ready. */
   readonly api: () => AgentApi;
@@ -63,7 +63,7 @@ const side: (path: string) => Record<"GET", Handler> = (path) => ({
 
 const nothing: Answer = { status: 204, body: "" };
 
-/** What changes this host beyond its networks is for its root alone. */
+/** Changes of this host beyond its networks are allowed to its root alone. */
 function localOnly(path: string): HttpError {
   return new HttpError(403, `${path} is served on the agent's Unix socket only: see STRAND_AGENT_SOCKET`);
 }

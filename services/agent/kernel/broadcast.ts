@@ -48,7 +48,7 @@ const TO_HOSTS = leavesBy(VXLAN), FROM_HOSTS = cameBy(VXLAN);
 const UDP = [loadMeta(META_TRANSPORT), isEqual(17)];
 const TO_ALL = [loadPayload(LINK_HEADER, 0, 1), masked(1), isEqual(1)];
 const ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
-/** What stays on its host. */
+/** The frames that stay on their host. */
 const LOCAL: readonly Rule[] = [
   // DHCP, and DHCPv6 (RFC 8415 §7.2).
   ...[67, 68].map((port) => [...UDP, loadPayload(TRANSPORT_HEADER, 2, 2), isEqual(0, port)]),

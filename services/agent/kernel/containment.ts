@@ -86,7 +86,7 @@ const SETS = [
   { name: ADDRESSES, types: [41, 9, 7], length: 28 },
 ] as const;
 
-/** What is counted, each in a counter of that name in the table. */
+/** The kinds of frames that are counted, each in a counter of that name in the table. */
 export const FOREIGN_KINDS = [
   "mac",
   "unleased",
@@ -179,7 +179,7 @@ export class Containment {
     private readonly onMissing: (reason: string) => void = () => {},
   ) {}
 
-  /** What a network's namespace has; undefined: no such table. */
+  /** The table of a network's namespace; undefined: there is none. */
   read(namespace: NetworkNamespace): Promise<ContainmentState | undefined> {
     return this.#ifSupported(namespace, async (netlink) => {
       const there = await hasChain(netlink, TABLE, CHAIN, HOOK);
@@ -237,7 +237,7 @@ export class Containment {
   }
 }
 
-/** Which rules the table's chains have. */
+/** The kind of rules that the table's chains have. */
 async function rulesOf(netlink: Netlink): Promise<Rules | "edited"> {
   const isLeaving = await hasChain(netlink, TABLE, LEAVING, LEAVING_HOOK);
   if (!isLeaving || !await hasRules(netlink, TABLE, LEAVING, LEAVING_RULES)) return "edited";

@@ -141,7 +141,7 @@ export function tableOf(
   ];
 }
 
-/** Whether the table consists of these chains; undefined: there is none. */
+/** Tests whether the table consists of these chains; undefined: there is no table. */
 export async function isTableOf(netlink: Netlink, chains: readonly Chain[]): Promise<boolean | undefined> {
   for (const { name, hook, rules } of chains) {
     const there = await hasChain(netlink, EGRESS_TABLE, name, hook);
@@ -155,7 +155,7 @@ export async function isTableOf(netlink: Netlink, chains: readonly Chain[]): Pro
 export class EgressTables {
   constructor(private readonly sockets: NftablesSockets) {}
 
-  /** What a network's namespace has; undefined: no such table. */
+  /** The rules of a network's namespace; undefined: there is no such table. */
   async read(namespace: NetworkNamespace): Promise<EgressRules | undefined> {
     try {
       return await this.sockets.use(namespace, false, async (netlink) => {

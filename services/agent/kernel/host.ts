@@ -22,7 +22,7 @@ export interface HostOptions {
   readonly vtep: Ip;
   /** False: checksums are computed in software, for hardware or drivers with broken offload. Default true. */
   readonly checksumOffload?: boolean;
-  /** Where the networks' namespaces are watched; without it, none is watched. */
+  /** The watcher of the networks' namespaces; without it, none is watched. */
   readonly notifications?: Notifications;
   /** How many frames of broadcast a port may send to other hosts in a second. Default 500. */
   readonly broadcastLimit?: number;
@@ -32,7 +32,7 @@ export interface HostOptions {
 
 /** An open network namespace of a container, to be inspected before an endpoint is made in it. */
 export class ContainerNamespace implements Disposable {
-  /** The same text for the same namespace, for as long as that exists. */
+  /** The identity of the namespace, which stays the same for as long as it exists. */
   readonly identity: string;
   /** True for the namespace that this process runs in. */
   readonly isHome: boolean;
@@ -108,7 +108,7 @@ export class HostKernel implements Disposable {
   }
 
   /**
-   * The same, but undefined as well for namespaces in which no endpoint may be: this process's own and those of
+   * Like {@link identity}, but undefined as well for namespaces in which no endpoint may be: this process's own and those of
    * overlay networks.
    */
   async targetIdentity(path: string): Promise<string | undefined> {

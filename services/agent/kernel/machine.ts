@@ -13,7 +13,7 @@ import { NetworkNamespace } from "./network_namespace.ts";
 /** How many ARP requests a machine may leave unanswered before it counts as gone, and the wait for each answer, in ms. */
 const PROBES = 3, WAIT = 200, STEP = 10;
 
-/** What was found; `why` is the end of a sentence that begins with the machine. */
+/** The result of the test; `why` is the end of a sentence that begins with the machine. */
 export interface FoundMachine {
   readonly isThere: boolean;
   readonly why: string;

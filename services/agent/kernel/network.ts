@@ -81,7 +81,7 @@ export class NetworkKernel {
     return namespace && await readVeth(namespace, this.underlay, name, peer, mac);
   }
 
-  /** Whether a link of that name is there, at next to no cost; undefined for a network that is not watched. */
+  /** Tests whether a link of that name is there, at next to no cost; undefined for a network that is not watched. */
   hasLink(name: string): boolean | undefined {
     return this.#watch?.has(name);
   }

@@ -74,7 +74,7 @@ export class NetworkNamespace implements Disposable {
     return findLink(this.netlink, link);
   }
 
-  /** The same text for the same namespace, see namespaceIdentity(). */
+  /** The identity of the namespace, see namespaceIdentity(). */
   get identity(): string {
     return this.#identity ??= namespaceIdentity(this.fd);
   }

@@ -229,7 +229,10 @@ export class NamespaceWatch {
     }
   }
 
-  /** What the agent only sets does not go by itself. @param isSet Undefined where the entry is none that it changes. */
+  /**
+   * Tells whether another program made the change: an entry that the agent sets does not vanish by itself.
+   * @param isSet Undefined: the agent does not change such entries.
+   */
   #isOther(isSet: boolean | undefined, gone: boolean): boolean {
     return isSet === undefined || (isSet && gone);
   }

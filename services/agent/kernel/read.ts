@@ -34,7 +34,7 @@ export interface FoundNetwork {
   readonly rules: FoundRules;
 }
 
-/** What is known of a network before it is read. */
+/** The facts about a network that are known before it is read. */
 export interface KnownNetwork {
   /** As in {@link Netlink.dump}, for its tables. */
   readonly few: boolean;

@@ -25,14 +25,14 @@ export async function refuseTarget(namespace: NetworkNamespace): Promise<void> {
   if (made !== undefined) throw new TargetRefused(namespace.path, made);
 }
 
-/** What the namespace is, as part of a sentence, when an agent created it for its own use; undefined otherwise. */
+/** The purpose of a namespace that an agent created for its own use, as part of a sentence; undefined for others. */
 export async function madeByAgents(namespace: NetworkNamespace): Promise<string | undefined> {
   // Containers usually have neither interface, so this cheap question is enough for them.
   if (!namespace.has(BRIDGE) && !namespace.has(PROBE)) return undefined;
   return agentsOwn([await namespace.link(BRIDGE), await namespace.link(VXLAN), await namespace.link(PROBE)]);
 }
 
-/** The same for a namespace with these links. */
+/** The purpose of a namespace that has these links. */
 function agentsOwn(links: readonly (Link | undefined)[]): string | undefined {
   const has = (name: string, kind?: string) =>
     links.some((link) => link?.name === name && (kind === undefined || link.kind === kind));

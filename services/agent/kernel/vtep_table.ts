@@ -90,7 +90,7 @@ export type RefusedVxlan = `${Verdict} ${Reason}`;
 export type Verdict = typeof VERDICTS[number];
 const counterOf = (verdict: Verdict, reason: Reason) => `${reason}-${verdict}`;
 
-/** What the rules depend on beside the sets. */
+/** The settings, beside the sets, on which the rules depend. */
 export interface VtepRules {
   /** This host's own. */
   readonly vtep: Ip;
@@ -147,7 +147,7 @@ function rulesFor({ vtep, underlay, drops, areTold }: VtepRules): Record<Chain, 
   };
 }
 
-/** What the kernel has of the table. */
+/** The table as the kernel has it. */
 export interface VtepState {
   /** False where the rules are others, so that the table is to be made again. */
   readonly isSound: boolean;
@@ -211,7 +211,7 @@ export class VtepTable {
     await this.#use((netlink) => commit(netlink, [deleteTable(TABLE)]));
   }
 
-  /** Whether VXLAN with a VNI from a VTEP passes the rules as the kernel has them; undefined: there are none. */
+  /** Tests whether VXLAN with a VNI from a VTEP passes the kernel's rules; undefined: there are none. */
   admits(vni: number, vtep: string): Promise<boolean | undefined> {
     return this.#use(async (netlink) => {
       if (!await hasTable(netlink, TABLE)) return undefined;

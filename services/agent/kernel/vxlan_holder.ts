@@ -4,7 +4,7 @@ import { Netlink } from "../../../ffi/netlink.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
 import { home, homeIdentity, namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 
-/** Where programs mount network namespaces: iproute2 and container runtimes, Docker. */
+/** Directories in which programs mount network namespaces: iproute2 and container runtimes, Docker. */
 const DIRECTORIES = ["/run/netns", "/run/docker/netns"];
 /** The most namespaces that are searched. */
 const MOST = 1024;

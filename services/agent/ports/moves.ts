@@ -60,7 +60,7 @@ export class Moves {
     return [...this.#tries.values()].flatMap(({ why }) => why ?? []);
   }
 
-  /** The same of one machine. */
+  /** The sentences about one machine. */
   refusedOf(network: string, mac: string): string[] {
     this.#forget();
     return [...this.#tries.values()].flatMap(({ stranger, why }) =>
@@ -112,7 +112,7 @@ export class Moves {
   async #moved(stranger: Stranger, holder: OverlayEndpoint): Promise<string | undefined> {
     const { host: { hostname } } = this.#context(), { ask, arrive, isNamed } = this.#options;
     const where = `${holder.address} of ${placeOf(holder)} has the MAC`;
-    // What an agent has attached never moves by a frame.
+    // An endpoint that an agent has attached is never moved because of a frame.
     if (!isBehindPort(holder.record)) return `${where}, which is no machine behind a device`;
     const named = isNamed(stranger);
     if (!named) {
@@ -125,7 +125,7 @@ export class Moves {
     return isHere ? undefined : `${where}, and has changed meanwhile`;
   }
 
-  /** Whether a machine is behind the port of this host at which it is known. */
+  /** Tests whether a machine is behind the port of this host at which it is known. */
   look(network: string, mac: string): Promise<MachineAt> {
     const key = `${network} ${mac}`, known = this.#looked.get(key);
     if (known) return known;

@@ -84,7 +84,7 @@ export class Ports implements PortsPart, PortsApi {
     await this.#strangers.close();
   }
 
-  /** Whether a machine is behind the port of this host at which it is known. */
+  /** Tests whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt> {
     return this.#moves.look(network, mac);
   }
@@ -240,7 +240,7 @@ export class Ports implements PortsPart, PortsApi {
     }
   }
 
-  /** What a port is to be, where the request leaves out what was said before. Throws Refusal. */
+  /** The settings of a port: those of the request, or else those that it had before. Throws Refusal. */
   #asked({ device, network, leases, members }: PortRecord, known: PortRecord | undefined): PortRecord {
     const most = leases ?? known?.leases;
     const macs = members ? this.#members.macsOf(network, members) : known?.members ?? [];

@@ -116,7 +116,7 @@ export class Strangers {
     try {
       count = batch.receive(fd);
     } catch {
-      // What cannot be read would wake this loop for ever.
+      // A socket that cannot be read would wake this loop for ever.
     }
     // The device is gone or down; it is watched again once it is a port again.
     if (count < 0) return this.unwatch(device);

@@ -17,7 +17,7 @@ import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "../kernel/table
 const MAC = 0x0253 * 2 ** 32;
 
 export interface DeviceOptions {
-  /** Where its namespace is mounted. */
+  /** The path at which its namespace is mounted. */
   readonly path: string;
   readonly vtep: Ip;
   /** The UDP port of VXLAN in this cluster. */

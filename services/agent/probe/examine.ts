@@ -22,7 +22,7 @@ const OVERHEAD = 50;
 const SLOTS = 64, SNAP = 128;
 const IP = 14, UDP_AND_VXLAN = 16, ETHERNET = 14;
 
-/** What was seen of the packets to and from a host. */
+/** The packets to and from a host that were seen. */
 export interface Examined {
   /** The name of the interface that carries the packets. */
   readonly underlay: string;

@@ -7,7 +7,7 @@ const EVERY = 10_000, FULL_EVERY = 60_000;
 const WITHIN = 1000;
 /** A host is unreachable when it has not answered for this long, in ms, while it is probed every second. */
 const PATIENCE = 5000;
-/** The same for a host that has never answered: its agent may not know this host yet. */
+/** The time after which a host that has never answered is unreachable: its agent may not know this host yet. */
 const FIRST_PATIENCE = 20_000;
 /**
  * How many full-size packets in a row must be lost before the path MTU is measured, and how many of each size while
@@ -19,7 +19,7 @@ const SMALL = 64;
 /** The octets that VXLAN adds to a packet: see services/overlay/desired.ts. */
 const OVERHEAD = 50;
 
-/** What probes have shown about the path to a host. */
+/** The state of the path to a host by its probes. */
 export interface Path {
   readonly peer: OverlayPeer;
   /** Undefined: unknown yet. */

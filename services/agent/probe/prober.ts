@@ -43,7 +43,7 @@ export class Prober implements ProberPart {
   /** The networks whose peers were looked up, with their MTUs then. */
   #lookedUp: ReadonlyMap<string, number> = new Map();
   #removed = false;
-  /** What was published to the other hosts last: whether this one answers probes. */
+  /** The answering that was published to the other hosts last. */
   #told: boolean | undefined;
   /** Hosts that are looked at just now, and the tokens of the packets to them. */
   readonly #examined = new Map<string, Promise<Examined>>();
@@ -85,7 +85,7 @@ export class Prober implements ProberPart {
    */
   async answering(network: string): Promise<number | null> {
     const isSame = this.context().view.network(network)?.vxlan_vni === PROBE_VNI;
-    // Whether any network has this VNI is looked at in each tick: not for each of a thousand networks.
+    // Each tick tests once whether a network has this VNI, not for each of a thousand networks.
     if (isSame || !this.#device?.fits(this.options())) await this.#make(performance.now());
     this.#told = this.#device !== undefined;
     const isProbed = this.#isProbed(network);

@@ -21,7 +21,7 @@ import type { RemovalGuard } from "./removal_guard.ts";
 import type { AppliedStatus } from "./status.ts";
 import { GRACE_MS } from "./vanished.ts";
 
-/** What a comparison needs from the network's queue. */
+/** The methods of the network's queue that a comparison uses. */
 export interface Queue {
   /** True when something has changed in the store since the comparison began. */
   hasChanged(): boolean;

@@ -131,7 +131,7 @@ export class HostNetwork {
   }
 
   /**
-   * What a comparison needs to know of the way to the world: the network's transfer address, for which the host is ready, or why
+   * The state of egress for a comparison: the network's transfer address, for which the host is ready, or why
    * there is none. Both are undefined where none is wanted.
    * @param current The address that it has.
    */
@@ -197,7 +197,7 @@ export class HostNetwork {
     return new Refusal("forbidden", notCarriedOut(view.keys.hostEndpoint(host.hostname, endpoint), why));
   }
 
-  /** What its rules have counted, and whether they drop; undefined where there are none. */
+  /** The counters of its rules, and whether they drop; undefined where there are none. */
   counted(): { rules: ContainmentState["rules"]; frames: ReadonlyMap<ForeignKind, number> } | undefined {
     const { contained: rules, kernel } = this;
     const frames = rules && kernel.counted();

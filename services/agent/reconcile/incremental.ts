@@ -15,7 +15,7 @@ import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";
 import type { Problems } from "./problems.ts";
 
-/** What the changed endpoints of this host have, or had, in the kernel, by endpoint id. */
+/** The kernel objects that the changed endpoints of this host have, or had, by endpoint id. */
 interface Touched {
   /** Names of veths. */
   readonly veths: ReadonlyMap<string, ReadonlySet<string>>;
@@ -23,7 +23,7 @@ interface Touched {
   readonly routes: ReadonlyMap<string, string>;
   /** Names of veth ends in the host's namespace. */
   readonly hostEnds: ReadonlyMap<string, string>;
-  /** What was the ports' own, for their rules. */
+  /** The MACs and addresses that were the ports' own, for their rules. */
   readonly own: ReadonlySet<string>;
   /** Endpoints that have just been created. */
   readonly fresh: ReadonlySet<string>;
@@ -76,7 +76,7 @@ export class Incremental {
     return true;
   }
 
-  /** What machines behind devices may send from now on. */
+  /** Updates the MACs and addresses that machines behind devices may send from. */
   async #bringMachines(changes: readonly EndpointChange[]): Promise<void> {
     const { network } = this, { view, host: { hostname } } = network.context, space = view.space(network.id);
     const isBehind = (endpoint: OverlayEndpoint | undefined): endpoint is OverlayEndpoint =>
@@ -96,7 +96,7 @@ export class Incremental {
       }
       for (const endpoint of [change.before, change.after]) {
         if (!isBehind(endpoint)) continue;
-        // What goes with one endpoint may have come with another.
+        // An element that goes with one endpoint may have come with another.
         for (
           const now of [...space.holdersOfMac(endpoint.hot.mac), ...space.holdersOf(endpoint.hot.address)]
         ) {

@@ -244,7 +244,7 @@ export class NetworkWorker {
         this.#problems.tell("all");
         this.#announcer.notice(changes, this.#network.macs());
         this.#status.publish(
-          // Where a hold has begun meanwhile, a revision from before it says nothing of the store that is believed then.
+          // If a hold has begun meanwhile, a revision from before it says nothing of the store that is believed then.
           Math.min(revision, this.#revision),
           reason === undefined && changes.every((change) => this.#isOwn(change)),
         );

@@ -70,7 +70,7 @@ export class Workers {
     return this.#workers.get(network);
   }
 
-  /** Whether a network has a link of that name; undefined for one that is not watched here. */
+  /** Tests whether a network has a link of that name; undefined for one that is not watched here. */
   readonly hasLink = (network: string, name: string) => this.#workers.get(network)?.hasLink(name);
 
   all(): IterableIterator<NetworkWorker> {

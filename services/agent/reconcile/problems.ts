@@ -8,7 +8,7 @@ import type { HostNetwork } from "./host_network.ts";
 
 /** Matches problems of single records: see notCarriedOut() and presenceProblems(). */
 const REFUSED = / in etcd is not (carried out|believed): /;
-/** What such a problem says begins with this, perhaps after the network's name. */
+/** The beginning of the sentence of such a problem, perhaps after the network's name. */
 const RECORD = "the record ";
 
 /** The problems that keep this host from bringing one network into the state that etcd describes. */

@@ -10,10 +10,10 @@ import type { StateFile } from "./state_file.ts";
 /** How often the state file is written where something has changed, in ms. */
 const SAVE_EVERY = 2000;
 
-/** What {@link StoreGuard} reports, once each time that it begins. */
+/** The events that {@link StoreGuard} reports, once each time that they begin. */
 export interface StoreGuardEvents {
   onHold(reason: string): void;
-  /** What was seen of etcd cannot be saved on disk. */
+  /** The state of etcd that was seen cannot be saved on disk. */
   onUnsaved(reason: string): void;
 }
 
@@ -66,7 +66,7 @@ export class StoreGuard {
     return this.claim?.hold ?? this.storeHold;
   }
 
-  /** The same, where etcd is the reason; undefined where only the host's name is. */
+  /** The reason of a hold that etcd has caused; undefined where only the host's name is the reason. */
   get storeHold(): { readonly reason: string; readonly since: number } | undefined {
     return this.#fault === undefined ? undefined : { reason: this.#fault, since: this.#since };
   }

@@ -4,7 +4,7 @@
  * so while that is possible nothing is torn down until an operator decides.
  */
 
-/** What the agent has seen of the store so far, as its state file has it. */
+/** The identity and contents of the store that the agent has worked with, as its state file has them. */
 export interface KnownStore {
   /** In hex, as etcdctl prints it. */
   readonly clusterId: string;
@@ -13,7 +13,7 @@ export interface KnownStore {
   readonly networks: Iterable<string>;
 }
 
-/** The same of the store as it is now. */
+/** The identity and contents of the store as it is now. */
 export interface SeenStore {
   readonly clusterId: string;
   readonly revision: number;

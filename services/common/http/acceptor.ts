@@ -8,7 +8,7 @@ const BACKLOG = 4096;
 /** The pause in ms after accepting failed, as it does when file descriptors have run out. */
 const RETRY_MS = 100;
 
-/** What an operator can do when connections are not accepted. */
+/** The remedies when connections are not accepted. */
 const ACCEPT_FIX =
   "wait, since accepting is retried; if file descriptors ran out, raise LimitNOFILE or find the clients that connect";
 

@@ -9,7 +9,7 @@ import type { HostPort } from "../host_port.ts";
 import type { TlsMaterial } from "../tls.ts";
 import { type Abort, ConnectionEnd, type End } from "./ends.ts";
 
-/** Where a server is. */
+/** The address of a server. */
 export type Address = TcpAddress | { readonly socket: string };
 
 export interface TcpAddress extends HostPort {

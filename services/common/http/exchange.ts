@@ -196,7 +196,7 @@ class Input {
     return this.#slice(length);
   }
 
-  /** What has come, as soon as that is anything. */
+  /** The bytes that have come, as soon as there are any. */
   async takeSome(most: number): Promise<Uint8Array> {
     if (this.#from === this.#to) await this.#more();
     return this.#slice(Math.min(most, this.#to - this.#from));

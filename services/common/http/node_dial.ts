@@ -9,7 +9,7 @@ import type { HostPort } from "../host_port.ts";
 import type { TlsContents } from "../tls_contents.ts";
 import type { End } from "./ends.ts";
 
-/** Where a server is. */
+/** The address of a server. */
 export type Address = TcpAddress | { readonly socket: string };
 
 export interface TcpAddress extends HostPort {
@@ -59,7 +59,7 @@ class SocketEnd implements End {
   constructor(socket: Socket) {
     this.#socket = socket;
     this.#chunks = socket.iterator({ destroyOnReturn: false });
-    // What goes wrong is thrown by the read or write that it concerns; without a listener it would end the process.
+    // An error is thrown by the read or write that it concerns; without a listener it would end the process.
     socket.on("error", () => {});
   }
 

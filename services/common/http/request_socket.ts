@@ -27,7 +27,7 @@ export interface Limits {
 export interface ClientPeer {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
-  /** What its certificate says it is, where it has shown one. */
+  /** The name in the client's certificate, where it has shown one. */
   readonly certificate?: string | undefined;
 }
 
@@ -102,7 +102,7 @@ export class RequestSocket extends Duplex {
     return !this.#request && !this.#begun;
   }
 
-  /** What is overdue at this time; undefined: nothing. */
+  /** The limit that is exceeded at this time; undefined: none. */
   late(now: number): "idle" | "request" | "answer" | undefined {
     if (this.destroyed) return undefined;
     const { head, request, idle } = this.#limits, took = now - this.#since;
@@ -119,7 +119,7 @@ export class RequestSocket extends Duplex {
     return new RestEnd(this.#rest, this.#end);
   }
 
-  /** The same, for a stream in both directions. */
+  /** Like {@link detach}, for a stream in both directions. */
   detachStream(): AheadEnd {
     return new AheadEnd(this.detach());
   }

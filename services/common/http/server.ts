@@ -206,7 +206,7 @@ function hostOf(address: Deno.Addr): string | undefined {
   return "hostname" in address ? address.hostname : undefined;
 }
 
-/** What the client's certificate says it is; undefined: it has shown none. */
+/** The name in the client's certificate; undefined: it has shown none. */
 export function certificateOf(request: IncomingMessage): string | undefined {
   return socketOf(request).certificate;
 }

@@ -44,7 +44,7 @@ type Uses = Map<number, Omit<AddressUse, "address">>;
 /** A subnet that is shown address by address: a /24 or smaller. */
 const GRID = 256;
 
-/** What is in use, by the 32-bit value of the address. @param now In ms since the epoch. */
+/** The addresses in use, by their 32-bit value. @param now In ms since the epoch. */
 function usesOf(cluster: Cluster, network: AnyNetwork, now: number): Uses {
   const uses: Uses = new Map();
   for (const ip of network.settings?.gateways ?? []) {

@@ -25,7 +25,7 @@ const MOST = 4;
 const MOST_PROPOSED = 1000;
 
 export interface ExplainModel {
-  /** What is asked, as far as it is. */
+  /** The question, as far as it is complete. */
   readonly network: string;
   readonly a: string;
   readonly b: string;
@@ -39,7 +39,7 @@ export interface ExplainModel {
 
 export type Broken = Step & { readonly about: string };
 
-/** What the form proposes: overlay networks, and the machines of the one that is chosen. */
+/** The choices of the form: overlay networks, and the machines of the one that is chosen. */
 export interface Proposals {
   readonly networks: readonly { readonly key: string; readonly title: string }[];
   /** The key of the one that is chosen. */

@@ -18,7 +18,7 @@ export interface HostRow {
   readonly agent: "runs" | "SAND's" | "away";
   /** Since when its agent runs, in RFC 3339. */
   readonly since?: string;
-  /** What its agent says when it is asked: hosts that it probes, those of them that do not answer, and what it has mended. */
+  /** Its agent's answer: the hosts that it probes, those of them that do not answer, and what it has repaired. */
   readonly probed?: number;
   readonly unreached?: readonly string[];
   readonly mended?: number;

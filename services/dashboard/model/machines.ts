@@ -9,14 +9,14 @@ import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster
 /** A machine in a network. */
 export interface Machine {
   readonly network: string;
-  /** What that is called, where it is something else. */
+  /** The network's name, where it is not the key. */
   readonly networkTitle?: string;
   /** Its MAC; the endpoint's id where the record has none. */
   readonly id: string;
   readonly mac: string;
   readonly name: string;
   readonly aliases: readonly string[];
-  /** What the client calls itself. */
+  /** The name by which the client calls itself. */
   readonly client?: string;
   readonly address: string;
   /** `member` and `lease` in a LAN; the kind of the endpoint, or `reserved` for one that is not attached, in an overlay. */
@@ -31,7 +31,7 @@ export interface Machine {
   /** Hosts that have not applied the endpoint, and those with an agent of SAND's, which do not say. */
   readonly pending?: readonly string[];
   readonly silent?: readonly string[];
-  /** What else its record says. */
+  /** Further facts from its record. */
   readonly details: Readonly<Record<string, string>>;
 }
 

@@ -54,7 +54,7 @@ function textOf(on: readonly Placed[]): string {
   return shown.join(", ") + (on.length > MOST_NAMED ? ` and ${on.length - MOST_NAMED} more` : "");
 }
 
-/** What is on the map, whatever its tables are sorted and filtered by; nothing where there are too many hosts. */
+/** The contents of the map, whatever its tables are sorted and filtered by; empty where there are too many hosts. */
 export interface MapContent {
   readonly count: number;
   readonly drawn?: {

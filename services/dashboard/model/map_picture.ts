@@ -7,7 +7,7 @@ import type { HostRow } from "./hosts.ts";
 /** A network on a host. */
 export interface Placed {
   readonly network: string;
-  /** What it is called, where that is something else. */
+  /** Its name, where that is not the key. */
   readonly title?: string;
   readonly endpoints: number;
 }

@@ -14,7 +14,7 @@ import { timeLeft } from "./time.ts";
 export interface NetworkRow {
   /** By which its page is asked for. */
   readonly name: string;
-  /** What it is called, where that is something else. */
+  /** Its name, where that is not the key. */
   readonly title?: string;
   readonly kind: "overlay" | "lan";
   /** Of an overlay network. */
@@ -143,7 +143,7 @@ export const machineColumns: TableSpec<Machine>["columns"] = [
   {
     key: "name",
     title: "Name",
-    // What a client calls itself is no name that others can ask for.
+    // The name by which a client calls itself is not one that others can resolve.
     text: ({ name, client, mac, id }) => name || (client && `“${client}”`) || mac || id,
     href: machineLink,
   },
@@ -218,7 +218,7 @@ export interface NetworkModel {
   readonly name: string;
   readonly kind: "overlay" | "lan";
   readonly problem?: string;
-  /** What is set and derived, in the words of a specification. */
+  /** The settings that were made and derived, in the words of a specification. */
   readonly settings: Readonly<Record<string, string>>;
   readonly used?: number;
   readonly size?: number;

@@ -24,7 +24,7 @@ export function matrixOf(said: ReadonlyMap<string, HostSays>): Matrix | undefine
 
 type Found = Omit<Trouble, "since"> & { readonly key: string };
 
-/** What the agents say is wrong, the same of several hosts once. @param known Sentences that are shown already. */
+/** The problems that agents report, once where several hosts have the same. @param known Sentences that are shown already. */
 export function agentTroubles(said: ReadonlyMap<string, HostSays>, known: readonly string[]): Found[] {
   const shown = new Set(known.map(alike));
   const all = [...said].flatMap(([host, { problems }]) =>

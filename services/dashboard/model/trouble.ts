@@ -1,8 +1,8 @@
 /** A problem as the dashboard lists it, with what it concerns and what to do. */
 
-/** What is wrong with one part of the system, as the page of health lists it. */
+/** A problem of one part of the system, as the page of health lists it. */
 export interface Trouble {
-  /** What it concerns, like `etcd`, `host host1` or `network blue`. */
+  /** The part that it concerns, like `etcd`, `host host1` or `network blue`. */
   readonly where: string;
   readonly what: string;
   readonly fix: string;

@@ -4,7 +4,7 @@ import type { HealthModel } from "../model/health.ts";
 import { Problems } from "./problems.tsx";
 import { Table } from "./table.tsx";
 
-/** Where what is counted is listed. */
+/** The pages that list the objects of each count. */
 const lists: Readonly<Record<string, string>> = { networks: "/networks", hosts: "/hosts" };
 
 export function HealthPage({ model, url, now }: { model: HealthModel; url: string; now: number }) {

@@ -5,7 +5,7 @@ import type { Machine } from "../model/machines.ts";
 import { timeLeft } from "../model/time.ts";
 import { Facts } from "./table.tsx";
 
-/** Where a machine can be changed; what is absent cannot. */
+/** Links to the forms that change a machine; one that is absent is not possible. */
 export interface MachineChanges {
   readonly edit?: string;
   /** True: it is a member of its network already. */

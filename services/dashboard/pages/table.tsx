@@ -11,7 +11,7 @@ export interface TableProps<Row> {
   readonly alone?: boolean;
 }
 
-/** The same page with another value of a parameter; the first page of the table, unless that is what changes. */
+/** The URL of this page with another value of a parameter; the first page of the table, unless that is what changes. */
 export function urlWith(url: string, id: string, name: string, value: string): string {
   const [path = "", query = ""] = url.split("?"), parameters = new URLSearchParams(query);
   if (name !== "page") parameters.delete(parameterOf(id, "page"));

@@ -4,7 +4,7 @@ import { serviceNames } from "../../store/machine_status.ts";
 
 export type ServiceName = (typeof serviceNames)[number];
 
-/** What is counted. */
+/** A measure that is counted. */
 export const measures = {
   queries: "DNS queries",
   leases: "leases given and renewed",
@@ -69,7 +69,7 @@ const LONGEST_LINE = 1000;
 
 export interface Counts {
   readonly service: ServiceName;
-  /** What its service has of the measures, since it was started. */
+  /** The counts of a service's measures since it was started. */
   readonly counts: ReadonlyMap<Measure, number>;
 }
 

@@ -37,7 +37,7 @@ interface Asked {
   readonly target: Target;
   readonly address: string;
   service?: ServiceName;
-  /** What it had counted when it was asked last, and when that was. */
+  /** The counts of the last answer, and the time of that. */
   last?: { readonly at: number; readonly counts: ReadonlyMap<Measure, number> };
   readonly rings: Map<Measure, Ring>;
   why?: string;
@@ -94,7 +94,7 @@ export class Rates {
     return this.#running ??= this.#round().finally(() => this.#running = undefined);
   }
 
-  /** What is known of those that have answered within the hour. */
+  /** The rates of services that have answered within the hour. */
   lines(): Line[] {
     return this.#asked.flatMap(({ service, address, rings }) =>
       service === undefined ? [] : [...rings].map(([measure, ring]) => ({
@@ -140,7 +140,7 @@ export class Rates {
       delete one.why;
     } catch (error) {
       one.why = messageOf(error);
-      // What happens until it answers again is one interval then, which has no round of its own.
+      // Events until it answers again are counted as one interval, which has no round of its own.
       for (const ring of one.rings.values()) ring.add(NaN, NaN);
       if ([...one.rings.values()].some((ring) => !ring.isEmpty)) return;
       one.rings.clear();

@@ -30,14 +30,14 @@ export interface PlannedObject {
   readonly changes: readonly FieldChange[];
 }
 
-/** What a spec would come to. */
+/** The changes that a spec would make. */
 export interface Plan {
   /** Stands for all of it: it differs where anything of it does. */
   readonly plan: string;
   readonly objects: readonly PlannedObject[];
 }
 
-/** What has become of a plan that is carried out. */
+/** The outcome of a plan that is carried out. */
 export class Progress {
   /** Those that were changed. */
   readonly done: PlannedObject[] = [];
@@ -54,7 +54,7 @@ export class Progress {
 
   /** An answer has told of one. @returns what was done */
   told(planned: PlannedObject, action = planned.action): PlannedObject {
-    // What changes was worked out for the action that was planned.
+    // The changes were computed for the action that was planned.
     const object = action === planned.action ? planned : { ...planned, action, changes: [] };
     this.pending.delete(planned);
     if (action !== "unchanged") {

@@ -18,7 +18,7 @@ import { ownName } from "../../overlay_names/names.ts";
 import type { Cluster } from "../cluster.ts";
 import { OutcomeUnknown } from "./outcome.ts";
 
-/** What is to be deleted: a network, or a member or endpoint of it. */
+/** The object to delete: a network, or a member or endpoint of it. */
 export interface Target {
   readonly network: string;
   /** Its MAC. */
@@ -27,13 +27,13 @@ export interface Target {
   readonly endpoint?: string | undefined;
 }
 
-/** What would go. */
+/** The consequences of a deletion. */
 export interface Deletion {
   readonly kind: "network" | "member" | "endpoint";
   readonly network: string;
-  /** What is typed to confirm it. */
+  /** The text that is typed to confirm it. */
   readonly name: string;
-  /** What goes with it, a sentence each. */
+  /** The things that are deleted with it, a sentence each. */
   readonly goes: readonly string[];
   /** Why it would be refused. */
   readonly refused?: string;
@@ -55,7 +55,7 @@ export class Deleting {
     private readonly patience = PATIENCE,
   ) {}
 
-  /** What a deletion would take away; nothing is changed. Throws Refusal. */
+  /** Computes what a deletion would remove; nothing is changed. Throws Refusal. */
   async look(call: Call, target: Target): Promise<Deletion> {
     const { network, member, endpoint } = target;
     if (member !== undefined && endpoint !== undefined) throw invalid("give member or endpoint, not both");

@@ -32,7 +32,7 @@ export async function withNexd<T>(config: Config, work: (call: Call) => Promise<
   }
 }
 
-/** Where nexd is: where it listens on all addresses of this machine, at that of loopback. */
+/** The address of nexd: that of loopback, where it listens on all addresses of this machine. */
 function addressOf({ dashboard, nexd: { listen } }: Config): HostPort {
   if (dashboard.nexd) return dashboard.nexd;
   const host = listen.host === "0.0.0.0" ? "127.0.0.1" : listen.host === "::" ? "::1" : listen.host;

@@ -5,8 +5,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 
 /**
- * What a page of any site may send to any server without being asked first (CORS-safelisted, Fetch §2.2.2): a form has one of
- * these, and an old browser no Origin with it.
+ * The content types that a page of any site may send to any server without being asked first (CORS-safelisted, Fetch §2.2.2): a
+ * form has one of these, and an old browser no Origin with it.
  */
 const OF_FORMS = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 

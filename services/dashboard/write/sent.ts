@@ -7,7 +7,7 @@ export interface Sent {
   /** The type of its content. */
   readonly type: string;
   readonly body: Uint8Array;
-  /** Who asks for it, for the log. */
+  /** The client that asks for it, for the log. */
   readonly by: string;
 }
 

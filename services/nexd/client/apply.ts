@@ -42,7 +42,7 @@ export async function apply(
   }
 }
 
-/** What such a server does not say. */
+/** The fields that such a server does not send. */
 const nothingMore = { net: "", mac: "", changes: [] };
 
 /** Applies a network on a server without Apply: one that exists must already have the spec's contents. */

@@ -6,7 +6,7 @@ import type { TlsMaterial } from "../../common/tls.ts";
 
 /** Milliseconds that a call may take. */
 export const CALL_TIMEOUT = 15_000;
-/** The same for a whole spec. */
+/** Milliseconds that the application of a whole spec may take. */
 export const APPLY_TIMEOUT = 600_000;
 
 /** A client of the nexd at an address; nothing is sent yet. gRPC's packages are loaded now: they are slow to import. */

@@ -16,7 +16,7 @@ export function hasStatus(error: unknown, status: number): boolean {
   return isCallError(error) && error.code === status;
 }
 
-/** What is wrong with TLS and what to do, in the words of what the user sets. */
+/** The problem with TLS and its remedy, in the words of the user's settings. */
 export interface TlsWords {
   readonly plain: string;
   readonly certificate: string;
@@ -48,7 +48,7 @@ export function mayBeCarriedOut(error: unknown): boolean {
 }
 
 /**
- * The same as a Refusal, with the code that nexd has sent as a status; a status that nexd sends with no refusal, as a proxy or a
+ * The error as a Refusal, with the code that nexd has sent as a status; a status that nexd sends with no refusal, as a proxy or a
  * broken connection has it, is "unavailable". Errors that are no failed calls are thrown as they are.
  */
 export function refusalOf(error: unknown, server: string, words?: TlsWords): Refusal {

@@ -11,13 +11,13 @@ export interface Value {
   readonly place: SpecPosition;
 }
 
-/** Where a document is. */
+/** The position of a document. */
 export interface SpecPosition {
   readonly file: string;
   /** The document's number in the file, from 1. */
   readonly document: number;
   readonly lines: LineCounter;
-  /** Where the document begins, for what has no node. */
+  /** The position at which the document begins, for values without a node. */
   readonly start: number;
 }
 

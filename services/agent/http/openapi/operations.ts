@@ -26,7 +26,7 @@ export interface Operation {
   readonly tag: "networks" | "endpoints" | "explain" | "local" | "status";
   readonly summary: string;
   readonly description?: string;
-  /** What the path's variable part is. */
+  /** The meaning of the path's variable part. */
   readonly path?: string;
   readonly query?: readonly Parameter[];
   readonly body?: z.ZodType;
@@ -41,7 +41,7 @@ type Operations = {
   readonly [Path in keyof Routes]: { readonly [Method in keyof Routes[Path]]: Operation };
 };
 
-/** What errors of each status have in common. */
+/** The description that errors of each status have in common. */
 export const causes = {
   400: "The request is wrong: a field, a parameter, or what it asks for.",
   403: "It is served on the agent's Unix socket only.",
