@@ -171,7 +171,7 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
       `${differs.option}: ${ns} is in network ${
         called(network)
       } already, ${has}, and not with the ${differs.what}; ` +
-        `to attach it anew: strand detach ${called(network)} --ns ${ns}`,
+        `to attach it again: strand detach ${called(network)} --ns ${ns}`,
     );
   }
   terminal.print(

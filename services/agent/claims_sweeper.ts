@@ -121,7 +121,11 @@ export class ClaimsSweeper {
           log.info(`network ${name} was deleted: its name and reservations are removed too`);
         }
       } catch (error) {
-        log.warn(`what the deleted network ${name} has left could not be removed: ${messageOf(error)}`);
+        log.warn(
+          `the name and reservations of the deleted network ${name} could not be removed: ${
+            messageOf(error)
+          }`,
+        );
       } finally {
         release();
       }

@@ -92,12 +92,15 @@ export class HeldAddresses implements NetworksPart {
     } catch (error) {
       // The next comparison of the network tries again.
       if (this.#once.due(network)) {
-        log.warn({ network }, `it is not seen which endpoint has an allowed address: ${messageOf(error)}`);
+        log.warn(
+          { network },
+          `the ARP of endpoints that share an address cannot be watched on this host: ${messageOf(error)}`,
+        );
       }
     }
   }
 
-  /** Nothing of the network is left on this host, or its namespace is about to go, which the socket would keep. */
+  /** Forgets a network that has left this host, or whose namespace is about to be removed, since a socket would keep it. */
   isGone(network: string): void {
     const watch = this.#watches.get(network);
     if (!watch) return;
@@ -201,7 +204,7 @@ export class HeldAddresses implements NetworksPart {
       if (this.#once.due(`written ${network}`)) {
         log.warn(
           { network },
-          `that endpoint ${id} has ${text} now could not be written: ${messageOf(error)}`,
+          `the new holder of ${text}, endpoint ${id}, could not be written to etcd: ${messageOf(error)}`,
         );
       }
     }

@@ -9,6 +9,8 @@ import type { Path } from "./probe/paths.ts";
 
 /** A network that can be compared with the kernel: its worker. */
 export interface ComparedNetwork {
+  /** Its name, or its id where it has none. */
+  shownName(): string;
   compare(reason: "drift"): Promise<void>;
 }
 
@@ -35,14 +37,14 @@ export interface ProberPart {
 export interface NetworksPart {
   /** The network is set up on this host, as has just been compared. */
   isSetUp(network: string): void;
-  /** Nothing of the network is left on this host, or its namespace is about to go. */
+  /** Forgets a network that has left this host, or whose namespace is about to be removed. */
   isGone(network: string): void;
 }
 
 /** The host's part in letting machines reach the world. */
 export interface EgressPart {
   /**
-   * The address that what leaves a network has on this host: the one that it has, or a free one of the pool.
+   * The transfer address of a network on this host: its present one, or a free one of the pool.
    * @param range The network's own.
    * @throws Refusal "exhausted" when the pool has none
    */
@@ -71,7 +73,7 @@ export interface PortsPart {
   networks(): readonly string[];
   /** The network is set up on this host: its devices are made ports. */
   isSetUp(network: string, mtu: number): Promise<void>;
-  /** The network's namespace is not there: what is open in it would keep one that another program has removed. */
+  /** Closes what is open in a network's namespace that another program has removed, since it would keep that alive. */
   isGone(network: string): void;
   /** The network's namespace is about to be removed, with every virtual device in it: its devices go back to the host. */
   leave(network: string): Promise<void>;

@@ -169,7 +169,7 @@ export class UnderlayWatch {
     if (reason === this.#problem?.reason) return;
     const { log } = this.options;
     if (reason !== undefined) log.error(`no overlay packet can leave or arrive: ${reason}`);
-    else log.info(`the VTEP ${this.#ip} is there again`);
+    else log.info(`overlay packets pass again: the VTEP ${this.#ip} is back`);
     this.#problem = reason === undefined ? undefined : { reason, since: this.#problem?.since ?? Date.now() };
   }
 

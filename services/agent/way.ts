@@ -70,7 +70,7 @@ export async function wayTo(
     admitted: admitted || admitted === false ? admitted : undefined,
     contained: contained ?? undefined,
     hold: storeGuard.hold?.reason,
-    store: inSync ? undefined : outReason ?? "it reads all of it anew",
+    store: inSync ? undefined : outReason ?? "it is reading all of it again",
     problems: [
       ...workers.get(network)?.problems ?? [],
       ...ports.problemsOf(network, endpoint?.mac, device),

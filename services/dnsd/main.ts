@@ -33,7 +33,7 @@ export function main(args: string[]): Promise<number> {
         void feedZones(view, zones, {
           ttl,
           revision: () => store.mirror.state.revision,
-          report: (why) => log.warn(`not served: ${why}`),
+          report: (why) => log.warn(`a domain or name is not served: ${why}`),
         }),
     });
     daemon.defer("DNS", () => server.stop());

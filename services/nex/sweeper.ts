@@ -37,7 +37,11 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
     try {
       const isOurs = () => takenOver && nex.view.strays.size === 0;
       if (takeOver && !nex.view.unreadable.misread && !isOurs()) {
-        if (!failing) { for (const conflict of nex.conflicts()) log.warn(`taking over: ${conflict}`); }
+        if (!failing) {
+          for (const conflict of nex.conflicts()) {
+            log.warn(`taking over the store of Nex's daemons: ${conflict}`);
+          }
+        }
         const changes = await nex.takeOver(stop.signal);
         if (changes) log.info({ changes }, "took over the store of Nex's daemons");
         takenOver = !nex.view.unreadable.misread;

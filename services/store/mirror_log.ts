@@ -32,7 +32,7 @@ export function logMirrorEvents(log: Log): (event: MirrorEvent) => void {
       case "bad-record":
         return log.error(`the record ${event.key} in etcd cannot be read and is skipped: ${event.reason}`);
       case "listener-failed":
-        return log.error({ err: event.error }, "a change of etcd could not be taken in");
+        return log.error({ err: event.error }, "a change from etcd could not be processed");
     }
   };
 }

@@ -98,7 +98,7 @@ Deno.test("strand attach and detach", async (t) => {
       await at(h1, "attach", "blue", "--ns", web.path, "--name", "www", "--ip", "10.0.0.9"),
       refused(
         `--name: ${web.path} is in network blue already, as web with 10.0.0.2, and not with the name www; ` +
-          `to attach it anew: strand detach blue --ns ${web.path}`,
+          `to attach it again: strand detach blue --ns ${web.path}`,
       ),
     );
     assert.deepEqual(await it.endpoints(), before, "nothing is written");

@@ -13,7 +13,7 @@ import type { Committer } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
-/** How often this host's leases are looked at, in ms, and those of others: every so many times. */
+/** How often this host's leases are checked, in ms, and in which of these rounds the leases of other hosts are checked too. */
 const EVERY = 2000, OTHERS_EVERY = 10;
 /** For how long a lease of another host must be over, in seconds, since that host's clock may differ from this one's. */
 const OTHERS_GRACE = 120;
@@ -43,6 +43,7 @@ export interface LeaseSweeperOptions {
   readonly everyMs?: number;
 }
 
+/** Checks the leases of all networks of this host at intervals. */
 export class LeaseSweeper {
   readonly #context: () => Context;
   readonly #options: LeaseSweeperOptions;
@@ -87,7 +88,7 @@ export class LeaseSweeper {
       await this.#sweepQuarantined();
     } catch (error) {
       if (this.#once.due("sweep")) {
-        log.warn(`leases that are over could not be ended, which is tried again: ${messageOf(error)}`);
+        log.warn(`expired leases could not be ended, and are tried again: ${messageOf(error)}`);
       }
     }
   }
@@ -209,7 +210,7 @@ function hasDevice(path: string, device: string): boolean {
   return namespace?.has(device) === true;
 }
 
-/** From when on a lease is over, in seconds since the epoch, with a grace; one without a time is over. */
+/** The end of a lease with its grace time, in seconds since the epoch; a lease without a time has ended. */
 function overAt({ record }: OverlayEndpoint): number {
   return (expiryOf(record) ?? -Infinity) + GRACE_SECONDS;
 }

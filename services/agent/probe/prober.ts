@@ -156,7 +156,7 @@ export class Prober implements ProberPart {
         await this.#tick();
       } catch (error) {
         // Another program has deleted the device, or an address of it.
-        log.debug(`probes: ${messageOf(error)}`);
+        log.debug(`the probe device failed and is made again: ${messageOf(error)}`);
         this.#drop(messageOf(error));
       }
     }
@@ -297,7 +297,9 @@ export class Prober implements ProberPart {
       if (bad) log.warn(fields, message);
       else log.info(fields, message);
     }
-    if (news.length > LINES) log.warn(`the same of ${news.length - LINES} more hosts: see strand status`);
+    if (news.length > LINES) {
+      log.warn(`the paths to ${news.length - LINES} more hosts have changed: run strand status agent`);
+    }
   }
 }
 

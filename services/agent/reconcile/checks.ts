@@ -9,7 +9,12 @@ const PATIENCE = 1000;
 /** The least time between two comparisons, in ms: with very many networks a round takes longer, not the processor. */
 const LEAST = 1000;
 
-type Network = Pick<NetworkWorker, "compare">;
+type Network = Pick<NetworkWorker, "compare" | "shownName">;
+
+/** The log line of a comparison that failed. */
+export function notCompared(network: Pick<NetworkWorker, "shownName">, error: unknown): string {
+  return `network ${network.shownName()} could not be compared with the kernel: ${messageOf(error)}`;
+}
 
 /**
  * Compares every network with the kernel once in `everyMs`, one after another and evenly spread, until it is closed: of very many
@@ -56,7 +61,7 @@ export class Checks {
 
   async #compare(network: Network): Promise<void> {
     const compared = network.compare("check").catch((error) =>
-      this.context.log.warn(`a network could not be compared: ${messageOf(error)}`)
+      this.context.log.warn(notCompared(network, error))
     );
     await deadline(compared, PATIENCE);
   }

@@ -3,11 +3,13 @@ import { createLog } from "../../common/log.ts";
 import { Checks } from "./checks.ts";
 import type { StoreGuard } from "../store_guard/guard.ts";
 
-const log = createLog("agent", { level: "fatal", format: "text" });
-
 Deno.test("a network whose comparison does not end, or fails, keeps no other from its periodic check", async () => {
-  const seen: string[] = [], second = Promise.withResolvers<void>();
+  const seen: string[] = [], lines: string[] = [], second = Promise.withResolvers<void>();
+  const log = createLog("agent", { level: "info", format: "text" }, {
+    write: (line) => void lines.push(line),
+  });
   const network = (name: string, ends: () => Promise<void>) => ({
+    shownName: () => name,
     compare(reason: string) {
       seen.push(`${name} ${reason}`);
       return ends();
@@ -32,4 +34,5 @@ Deno.test("a network whose comparison does not end, or fails, keeps no other fro
   await checks.close();
   const round = ["busy check", "broken check", "quiet check"];
   assert.deepEqual(seen.slice(0, 6), [...round, ...round]);
+  assert.match(lines[0] ?? "", /network broken could not be compared with the kernel: no such thing/);
 });

@@ -1,8 +1,8 @@
 /** Compares a network soon after the kernel has reported that another program changed something in it. */
-import { messageOf } from "../../common/refusal.ts";
 import { abortable, deadline, delay } from "../../common/async.ts";
 import type { Context } from "../context.ts";
 import type { ComparedNetwork, DriftPart } from "../parts.ts";
+import { notCompared } from "./checks.ts";
 
 /** Changes within this time are compared together, in ms. */
 const SETTLES = 100;
@@ -73,7 +73,7 @@ export class Drift implements DriftPart {
     const started = performance.now();
     if (state) state.compared = started;
     const compared = network.compare("drift")
-      .catch((error) => this.context.log.warn(`a network could not be compared: ${messageOf(error)}`));
+      .catch((error) => this.context.log.warn(notCompared(network, error)));
     await abortable(deadline(compared, PATIENCE), signal).catch(() => {});
     await delay(Math.min(REST * (performance.now() - started), PATIENCE / 2), signal);
   }

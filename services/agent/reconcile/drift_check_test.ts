@@ -3,10 +3,17 @@ import { createLog } from "../../common/log.ts";
 import { Drift } from "./drift_check.ts";
 import type { StoreGuard } from "../store_guard/guard.ts";
 
-const log = createLog("agent", { level: "fatal", format: "text" });
+const lines: string[] = [];
+const log = createLog("agent", { level: "info", format: "text" }, { write: (line) => void lines.push(line) });
 
 class Network {
+  constructor(readonly name = "blue") {}
+
   readonly compared: string[] = [];
+  shownName(): string {
+    return this.name;
+  }
+
   compare(reason: string): Promise<void> {
     this.compared.push(reason);
     return Promise.resolve();
@@ -42,6 +49,15 @@ Deno.test("a network whose comparison hangs does not keep another from being com
   for (let i = 0; i < 1000 && !other.compared.length; i++) await after(10);
   assert.deepEqual(other.compared, ["drift"]);
   await looking.close();
+});
+
+Deno.test("a comparison that fails is logged with the network's name", async () => {
+  const looking = drift(), broken = new Network("broken");
+  broken.compare = () => Promise.reject(new Error("no such thing"));
+  looking.suspect(broken);
+  for (let i = 0; i < 1000 && !lines.length; i++) await after(10);
+  await looking.close();
+  assert.match(lines[0] ?? "", /network broken could not be compared with the kernel: no such thing/);
 });
 
 Deno.test("while this host is on hold nothing is compared", async () => {

@@ -109,7 +109,8 @@ export class NetworkWorker {
     return this.#problems.all;
   }
 
-  /** @see {@link AppliedStatus.applied}, {@link HostNetwork.counted}, and hasLink() of kernel/network.ts */
+  /** @see {@link HostNetwork.name}, {@link HostNetwork.counted}, {@link AppliedStatus.applied}, hasLink() of kernel/network.ts */
+  readonly shownName = () => this.#network.name;
   readonly applied = () => this.#status.applied;
   readonly counted = () => this.#network.counted();
   readonly hasLink = (name: string) => this.#network.kernel.hasLink(name);
@@ -144,9 +145,7 @@ export class NetworkWorker {
   }
 
   /** Publishes without delay when this host has applied that revision, since a request may wait for it. */
-  publishSoon(revision: number): void {
-    this.#status.publishSoon(revision);
-  }
+  readonly publishSoon = (revision: number) => this.#status.publishSoon(revision);
 
   /** True when an endpoint of this host has a veth of that name, created or not. */
   readonly hasVeth = (name: string) => this.#network.vethNames.has(name);

@@ -36,7 +36,9 @@ export async function releaseHold(
   const hold = storeGuard?.storeHold;
   if (!storeGuard || !hold) return "the agent is not on hold";
   storeGuard.release();
-  log.warn(`the hold is released: etcd is believed as it is; it was on hold because ${hold.reason}`);
+  log.warn(
+    `an operator has released the hold: this host follows etcd again; it was on hold because ${hold.reason}`,
+  );
   await resume();
   return "released: this host follows etcd again";
 }
