@@ -352,7 +352,7 @@ Deno.test("a RELEASE counts again a few seconds after the client got its lease, 
   assert(!bench.memory.values.has(`/member/${guest}`));
 });
 
-Deno.test("a client is heard again once the answer that it waits for is of no use, and what etcd owes it is told as not known", async () => {
+Deno.test("a lease that takes too long to write is given up and reported as unknown, and its client is heard again", async () => {
   const bench = new Bench(20), owed: Plan[] = [], answered = Promise.withResolvers<void>();
   bench.commit = async (plan) => {
     owed.push(plan);

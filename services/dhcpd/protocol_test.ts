@@ -217,7 +217,7 @@ Deno.test("REQUEST, SELECTING: an address that another client took meanwhile get
   assert.equal(nak.text, "10.0.0.12 is not yours here");
 });
 
-Deno.test("REQUEST again is written again: what gives the lease back may be on its way", () => {
+Deno.test("a REQUEST for a lease that is there is committed all the same, since a RELEASE of it may be under way", () => {
   const server = new Server();
   server.lease(whiskey);
   const request = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
@@ -454,7 +454,7 @@ function serverWithPool(size: number): Server {
 
 const guestNumber = (n: number) => `00:00:99:00:01:${n.toString(16).padStart(2, "0")}`;
 
-Deno.test("a client that declines address after address is no longer believed, until some minutes have passed", () => {
+Deno.test("DECLINE is ignored from a client that has declined eight addresses, until some minutes have passed", () => {
   const server = serverWithPool(50);
   const decline = () => {
     const step = server.step({ type: Type.decline, mac: guest, options: [requested(server.lease(guest))] });
@@ -468,7 +468,7 @@ Deno.test("a client that declines address after address is no longer believed, u
   assert.equal(decline(), "commit");
 });
 
-Deno.test("when the pool has run out, the address that was declined longest ago is given; no attacker empties it", () => {
+Deno.test("when the pool has run out, the address that was declined longest ago is offered, so that DECLINEs cannot exhaust it", () => {
   const server = serverWithPool(4);
   // As many clients as it likes, each with an address and a DECLINE of it.
   for (let i = 0; i < 20; i++, server.now++) {

@@ -14,7 +14,7 @@ class Counted extends QuarantinedKeys {
   }
 }
 
-Deno.test("UnreadableKeys tells the first key that is not understood, until it is put right", () => {
+Deno.test("UnreadableKeys has the first key that cannot be read, and the first of an unknown layout, until they are repaired", () => {
   const mac = "02:00:00:00:00:01";
   const store = new MemoryStore(nexSchema, { [`/strand/nex/withheld/10.0.0.10`]: "garbage" });
   const unreadable = new UnreadableKeys(store.mirror);

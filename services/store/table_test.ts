@@ -68,7 +68,7 @@ Deno.test("Listing changes the table by the difference only, and a bad record is
   assert.equal(table.entries.get("/turned")?.record, 4);
 });
 
-Deno.test("Listing of an older store is believed: its revisions replace the newer ones", () => {
+Deno.test("a listing of a restored store replaces records of higher revisions", () => {
   const { part, parts, table } = numbers();
   table.put(part, kv("/a", "9", 900));
   const listing = new Listing(table);

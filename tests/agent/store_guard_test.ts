@@ -56,7 +56,7 @@ Deno.test("an etcd that hangs, is away or is another one", async (t) => {
       outcome.status === "rejected" && outcome.reason instanceof ApiError ? outcome.reason.status : outcome
     );
   };
-  await t.step("that hangs: nobody is told that a network or an endpoint is not there", async () => {
+  await t.step("that hangs: no answer says that a network or an endpoint is not there", async () => {
     assert.deepEqual(await refusals(), [404, 404, 404]);
     lab.etcd.freeze();
     assert.deepEqual(await refusals(), [503, 503, 503]);

@@ -4,7 +4,7 @@ import { until } from "../lab/until.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { DockerHost, withDocker } from "./docker_host.ts";
 
-Deno.test("Docker's containers resolve by name and alias on every host, whoever of engine and agent was away meanwhile", async (t) => {
+Deno.test("Docker's containers resolve by name and alias on every host, also after engine or agent were away", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
   const [h1, h2] = [it.host(1), it.host(2)], env = withDocker(h1);
   await h1.stop();

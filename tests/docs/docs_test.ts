@@ -32,10 +32,10 @@ const code = ["cli", "services", "ffi"].flatMap((folder) => [...sources(folder)]
   .replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, "…")
   .replaceAll('\\"', '"');
 
-function* sources(folder: string): Generator<string> {
+function* sources(folder: string, tests = false): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(root + folder)) {
-    if (isDirectory) yield* sources(`${folder}/${name}`);
-    else if (/\.tsx?$/.test(name) && !name.endsWith("_test.ts")) yield `${folder}/${name}`;
+    if (isDirectory) yield* sources(`${folder}/${name}`, tests);
+    else if (/\.tsx?$/.test(name) && (tests || !name.endsWith("_test.ts"))) yield `${folder}/${name}`;
   }
 }
 
@@ -193,16 +193,22 @@ Deno.test("the documentation says who does what: a client, a program, an operato
   assert.deepEqual(vague, []);
 });
 
-Deno.test("comments of the program say who does what, too", () => {
-  const vague = ["cli", "services", "ffi", "proto", "deploy"].flatMap((folder) => [...sources(folder)])
-    .flatMap((path) =>
-      [
-        ...read(path).matchAll(
-          /^\s*(?:\/\*\*| \*|\/\/).*\b(whoever|nobody|somebody|anybody|everybody|befalls?|anew)\b/gim,
-        ),
-      ]
-        .map(([, word]) => `${path}: ${word}`)
+Deno.test("comments of the program and of tests say who does what, and so do tests' names", () => {
+  const words = String.raw`\b(whoever|nobody|somebody|anybody|everybody|befalls?|anew)\b`;
+  const comments = new RegExp(String.raw`^\s*(?:\/\*\*| \*|\/\/).*${words}`, "gim");
+  const names = new RegExp(String.raw`(?:Deno\.test\(|\.step\(|\bname:)\s*["'\`].*${words}(?!\.\w)`, "gi");
+  const vagueIn = (text: string) =>
+    [comments, names].flatMap((pattern) => [...text.matchAll(pattern)].map(([, word]) => word));
+  for (const word of ["nobody", "whoever"]) {
+    const found = vagueIn(
+      `// For ${word}.\nDeno.test("${word} asks", test);\nt.step(\n  "${word} is asked");`,
     );
+    assert.deepEqual(found, [word, word, word]);
+    assert.deepEqual(vagueIn(`const query = { name: "${word}.mini.net" };`), []);
+  }
+  const vague = ["cli", "services", "ffi", "proto", "deploy", "tests", ".ci"]
+    .flatMap((folder) => [...sources(folder, true)])
+    .flatMap((path) => vagueIn(read(path)).map((word) => `${path}: ${word}`));
   assert.deepEqual(vague, []);
 });
 

@@ -13,7 +13,7 @@ const COUNT = 3_000;
 const mac = (n: number) =>
   `02:00:00:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
 
-Deno.test("replicas that sweep the same deleted network at once all come to its end", async () => {
+Deno.test("replicas that sweep the same deleted network at once all finish, and leave none of it in etcd", async () => {
   await using etcd = await labEtcd();
   using stack = new DisposableStack();
   const open = () =>

@@ -122,7 +122,7 @@ Deno.test("OverlayLab: the judge finds nothing in a network that is right, and e
   assert.match(left, /h2: container \S+: sand\w+ belongs to no endpoint/);
 });
 
-Deno.test("OverlayLab: nothing is left of one, nor of one whose process was killed", async () => {
+Deno.test("OverlayLab: a lab leaves nothing behind, nor does one whose process was killed", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",

@@ -71,7 +71,7 @@ Deno.test("strand: what follows test or bench arrives as it was typed", async ()
   ]);
 });
 
-Deno.test("strand: a word that is nearly right is told the right one", async () => {
+Deno.test("strand: a misspelt option or word is refused with a suggestion of the right one", async () => {
   const cases: [args: string[], said: RegExp][] = [
     [["nexd", "--confg", "f"], /^strand nexd: Unknown option '--confg'; did you mean --config\?; see /],
     [["status", "--cofnig=f"], /^strand status: Unknown option '--cofnig'; did you mean --config\?; see /],

@@ -83,7 +83,7 @@ async function learnedAt(host: OverlayHost, network: string, mac: string): Promi
 const number = (address: string) =>
   address.split(".").reduce((sum, octet) => (sum * 256 + Number(octet)) >>> 0, 0);
 
-Deno.test("what is behind a device speaks for itself alone", async (t) => {
+Deno.test("a machine behind a device sends with its own MAC and address alone", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
   const [one, two] = [it.host(1), it.host(2)];
   const blue = await it.network("blue", { overlay: { contain: true } });

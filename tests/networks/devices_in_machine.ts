@@ -113,7 +113,7 @@ try {
   };
   await leave();
   await attach();
-  holds("a macvlan without its name is made anew", await isReached());
+  holds("a macvlan without its name is made again", await isReached());
   await ip("-n blue link set bond7 nomaster");
   await ip("-n blue link set bond7 down");
   await attach();

@@ -1,5 +1,5 @@
 /**
- * Makes a few modules that import many test files. Deno loads every module anew for each file that it is given, which takes
+ * Makes a few modules that import many test files. Deno loads every module again for each file that it is given, which takes
  * about half of the processor time of the unit tests.
  */
 

@@ -23,7 +23,7 @@ function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | u
   return { status, told };
 }
 
-Deno.test("what a host has carried out is told again where etcd did not take it", async () => {
+Deno.test("an applied revision is published again after etcd has refused the write", async () => {
   let tries = 0;
   const { status, told } = telling((plan, commit) => {
     assert.deepEqual([status.applied > 0, told()], [true, undefined], "known here before it is told");

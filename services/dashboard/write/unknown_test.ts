@@ -193,7 +193,7 @@ Deno.test("a deletion without an answer is logged as one that may have been made
   assert.equal((await json("/delete", { network: "a", plan, confirm: "a" })).deleted, null);
 });
 
-Deno.test("a network that was made anew under its name is not deleted by the page of the one before", async () => {
+Deno.test("a network that was deleted and made again is not deleted by the page of the former one", async () => {
   let domain = "old";
   const { json } = lab({
     GetNetwork: ({ name }) => ({ net: { name, subnet4: "10.9.0.0/24", domain } }),
