@@ -8,7 +8,7 @@ export interface HereOptions {
   readonly stdin?: string;
   /** The line that is typed at a question; undefined: standard input is no terminal. */
   readonly typed?: string;
-  /** Of standard output (default false). */
+  /** True where standard output is a terminal (default false). */
   readonly isTerminal?: boolean;
 }
 

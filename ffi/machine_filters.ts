@@ -8,7 +8,7 @@ const ETH_P_IP = 0x0800, ETH_P_ARP = 0x0806;
 const SOURCE = 6, TYPE = 12, HEADER = 14;
 /** The offsets of the sender's address in an IPv4 and an ARP frame. */
 const IP_SOURCE = 26, ARP_SENDER = 28;
-/** Of a frame's source MAC: its last four octets. */
+/** The offset of the last four octets of a frame's source MAC. */
 const LAST_FOUR = 8;
 
 /**

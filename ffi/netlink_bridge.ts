@@ -86,7 +86,7 @@ export function pinMacs(
   return each(netlink, macs, (mac) => pinning(port, mac));
 }
 
-/** Deletes such entries; missing ones, and those that lead to another port, are no failures. */
+/** Deletes such entries. An entry that is missing, or leads to another port, is no failure. */
 export async function unpinMacs(
   netlink: Netlink,
   port: number,

@@ -45,7 +45,7 @@ export interface Table {
 /** A chain that packets pass by themselves; what no rule decides passes. */
 export interface Hook {
   readonly at: keyof typeof HOOKS;
-  /** Where chains of several tables are at the same place, the lowest comes first. */
+  /** The order among chains of several tables at the same hook: the lowest comes first. */
   readonly priority: number;
   /** `nat`: passed by the first packet of each connection alone. Default `filter`. */
   readonly type?: "filter" | "nat";

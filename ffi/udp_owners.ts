@@ -9,7 +9,7 @@ const NLMSG_ERROR = 2, NLMSG_DONE = 3;
 const HEADER = 16, REQUEST = 56;
 
 export interface UdpOwner {
-  /** Of the interface that it is bound to (SO_BINDTODEVICE); 0: none, so that it receives by all. */
+  /** The index of the interface that it is bound to (SO_BINDTODEVICE); 0: none, so that it receives by all. */
   readonly ifindex: number;
   /** The socket's, as fstat(2) has it. */
   readonly inode: number;

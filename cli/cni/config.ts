@@ -159,6 +159,7 @@ export function readAddress(lists: readonly Field[], argument?: string): string 
   throw new CniError(codes.environment, `CNI_ARGS: IP=${argument} is not an IPv4 address, like IP=10.0.0.5`);
 }
 
+/** Reads a route over IPv4. @throws CniError 7 */
 export function readRoute(route: Field): Route {
   route.only(routeKeys);
   const [dst, gw] = [route.get("dst"), route.get("gw")], to = dst.text() ?? "", by = gw.text();

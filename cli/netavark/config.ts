@@ -61,6 +61,7 @@ export function readAttachment(call: Field): Attachment {
   return { network: `netavark.${network}`, container: textOf(call.get("container_id"), NAME), ifname };
 }
 
+/** Reads the requested properties of a container's interface. @throws CniError */
 export function readWanted(call: Field): Wanted {
   const network = call.get("network"), options = network.get("options"), own = call.get("network_options");
   const { isGateway, isDefault } = readGateway(options), special = own.get("options");

@@ -20,6 +20,7 @@ interface DeviceOptions {
 /** Options that are about one machine, of which many may be behind a device. */
 const OF_MACHINES = ["name", "ip", "mac", "wait"] as const;
 
+/** Makes a device of this host a port of a network, and prints what has been done. */
 export async function attachDevice(
   terminal: Terminal,
   agent: AgentClient,
@@ -52,6 +53,7 @@ function staying({ over }: Port): string {
   return over === undefined ? "" : `, by a macvlan over it: a ${over} cannot leave the host`;
 }
 
+/** Reads the value of `--leases`. @throws UsageError */
 export function readLeases(text: string): number {
   const leases = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (leases >= 1) return leases;

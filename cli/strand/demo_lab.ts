@@ -41,7 +41,7 @@ export class Demo implements AsyncDisposable {
     readonly server: Host,
     private readonly clients: ReadonlyMap<string, Host>,
     private readonly services: Process,
-    /** Those with an agent. */
+    /** The hosts that have an agent. */
     readonly hosts: readonly [DemoHost, DemoHost],
     /** On the first host, on the second one, and on the first one again: none has an interface of a network yet. */
     readonly web: Host,
@@ -121,7 +121,7 @@ export class Demo implements AsyncDisposable {
     return /time=([\d.]+ ms)/.exec(stdout)?.[1] ?? stdout;
   }
 
-  /** Tries again until it holds, since what one host did is known on the other a moment later. Throws what the last try threw. */
+  /** Tries until it succeeds, since other hosts learn of a change a moment later. Throws the error of the last try. */
   async eventually(act: () => Promise<string>): Promise<string> {
     for (const until = Date.now() + PATIENCE;;) {
       try {

@@ -43,7 +43,7 @@ export function lookAround(demo: Demo, { network, address }: Overlay): string {
   return `\n${lines.join("\n")}\n`;
 }
 
-/** As a shell takes it for one word. */
+/** Quotes a path so that a shell takes it for one word. */
 function quoted(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -7,7 +7,7 @@ import type { Narrator } from "./narrator.ts";
 export interface Overlay {
   /** The network's id. */
   readonly network: string;
-  /** Of the second host's container. */
+  /** The address of the second host's container. */
   readonly address: string;
 }
 

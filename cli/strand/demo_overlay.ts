@@ -3,7 +3,7 @@ import type { Host, Lab, Segment } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { strandCommand } from "./program.ts";
 
-/** Of the underlay, to which each host adds a number. */
+/** The prefix of the underlay's addresses, to which each host adds a number. */
 export const UNDERLAY = "10.99.0.";
 
 const PATIENCE = 30_000;

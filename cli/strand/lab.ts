@@ -32,7 +32,7 @@ export interface HostOptions extends LinkOptions {
 export interface Segment {
   /** The bridge's name. */
   readonly name: string;
-  /** Of its bridge and of every interface on it. */
+  /** The MTU of its bridge and of every interface on it. */
   readonly mtu: number;
 }
 

@@ -28,7 +28,7 @@ const unloadedFolders = /\/node_modules\/(@[^/]+\/)?[^/]+\/tests?$|\/node_module
 
 /** The part of deno.lock that is read. */
 interface LockFile {
-  /** Of what is imported, like `npm:yaml@2.9.1`, the version, as it stands in the names of `npm`. */
+  /** The versions of imported packages, like `npm:yaml@2.9.1`, as they stand in the names of `npm`. */
   readonly specifiers: Readonly<Record<string, string>>;
   readonly npm: Readonly<Record<string, LockedPackage>>;
 }
@@ -58,7 +58,7 @@ export function neededPackages({ specifiers, npm }: LockFile, imports: readonly 
   return [...needed];
 }
 
-/** Of `@grpc/reflection@1.0.4_@grpc+grpc-js@1.14.7`: `@grpc/reflection`. */
+/** The name in a key of the lock file: `@grpc/reflection` of `@grpc/reflection@1.0.4_@grpc+grpc-js@1.14.7`. */
 function nameOf(id: string): string {
   return id.slice(0, id.indexOf("@", 1));
 }

@@ -125,7 +125,7 @@ function npmUrl(name: string, version: string): string {
   return `pkg:npm/${name.replace("@", "%40")}@${version}`;
 }
 
-/** Of `sha512-BASE64`, in hexadecimal. */
+/** The digest of `sha512-BASE64`, in hexadecimal. */
 function digestOf(integrity: string): string {
   return Uint8Array.fromBase64(integrity.replace("sha512-", "")).toHex();
 }

@@ -11,7 +11,7 @@ import { outDirectory } from "../dist/out.ts";
 import { epochOf, packTar } from "../dist/pack.ts";
 
 const NAME = "strand-agent-client", ENTRY = "services/agent/client/mod.ts";
-/** Files whose place another one takes, since what they call is Deno's. */
+/** Files that call Deno's functions, each with the file that is packed in its place. */
 const instead: Readonly<Record<string, string>> = {
   "services/common/http/dial.ts": "services/common/http/node_dial.ts",
 };

@@ -161,7 +161,7 @@ export interface AttachmentsApi {
   check(attachment: AttachmentRecord, netns: string): Promise<Checked>;
   /**
    * Detaches all attachments of a runtime's network on this host except the given ones; returns the endpoints' ids.
-   * @param valid Undefined: those whose namespace is there.
+   * @param valid The attachments to keep; undefined: those whose namespace exists.
    */
   collect(
     network: string,

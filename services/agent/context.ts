@@ -32,7 +32,7 @@ export interface Context {
   readonly ports: PortsPart;
   /** Addresses that several endpoints may use, with the endpoint of this host that holds each. */
   readonly held: NetworksPart;
-  /** From which hosts VXLAN is taken. */
+  /** The rules by which VXLAN is accepted only from the hosts of its network. */
   readonly vteps: VtepsPart;
   readonly host: {
     readonly hostname: string;

@@ -17,7 +17,7 @@ const WAIT = 1200, LOOK = 100, MOST = 5;
 const SLOTS = 64, SIZE = 64;
 const SOURCE = 6, TYPE = 12, IPV4 = 0x0800, IP_SOURCE = 26, ARP = 0x0806, ARP_SENDER = 28;
 
-/** A port, the machine that is there, and what may be sent there as ContainmentState has it. */
+/** A port with the MAC and address of its machine, and the elements of the port by which it is checked. */
 export interface PortOf {
   readonly port: string;
   readonly mac: string;

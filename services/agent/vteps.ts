@@ -9,7 +9,7 @@ import { isNotThere, type VtepRules, VtepTable } from "./kernel/vtep_table.ts";
 import type { AdmittedNetwork, VtepsPart } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
 
-/** How often it is looked whether another program has changed the rules, in ms. */
+/** How often the rules are checked for changes by other programs, in ms. */
 const LOOK_EVERY = 1000;
 
 /** A network's elements as they were computed, and the stamp of what they were computed from. */
@@ -34,7 +34,7 @@ export class Vteps implements VtepsPart {
   readonly #networks = new Map<string, Admitted>();
   /** How many networks need each element. */
   readonly #needed = new Map<string, number>();
-  /** How many networks drop. */
+  /** How many networks drop VXLAN from other hosts. */
   #dropping = 0;
   /** The elements that the next write adds and removes, and that write. */
   #next = { add: new Set<string>(), remove: new Set<string>() };
@@ -57,7 +57,7 @@ export class Vteps implements VtepsPart {
     if (known?.stamp === stamp && (this.#isMade || this.table.missing !== undefined)) return;
     const wanted = vtepElements(view, id, this.#host), before = known?.elements ?? new Set();
     const add = wanted.difference(before);
-    // The stamp is not that of what is kept, so that it is settled.
+    // The empty stamp makes settle() look at the network again.
     this.#networks.set(id, { stamp: "", elements: before.union(wanted) });
     for (const element of add) this.#count(element, 1);
     await this.#write(add, new Set());
@@ -106,10 +106,10 @@ export class Vteps implements VtepsPart {
     return count;
   }
 
-  /** Every network of this host has been compared. */
+  /** Removes rules of networks that this host does not have; called once each of its networks has been compared. */
   async start(): Promise<void> {
     this.#knowsAll = true;
-    // From here on changes are told; what was changed before, the comparison finds.
+    // From here on #look() notices changes; the comparison finds those that were made before.
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY);
     this.#look();
     await this.check();
@@ -120,7 +120,7 @@ export class Vteps implements VtepsPart {
     try {
       if (this.table.isForeign()) void this.check();
     } catch (error) {
-      // A kernel without nf_tables is told of where the rules are made.
+      // The code that makes the rules reports a kernel without nf_tables.
       if (isUnsupported(error)) return clearInterval(this.#timer);
       // The periodic check finds it.
       if (this.#once.due("watch")) {
@@ -162,7 +162,7 @@ export class Vteps implements VtepsPart {
     };
   }
 
-  /** Makes changes, those that come at the same time in one batch. */
+  /** Writes changes of the sets. Changes that come at the same time share a batch. */
   #write(add: ReadonlySet<string>, remove: ReadonlySet<string>): Promise<void> {
     const next = this.#next;
     for (const element of add) next.remove.delete(element) || next.add.add(element);

@@ -10,7 +10,7 @@ export interface WayHere {
   readonly hostname: string;
   /** True when the network's namespace is here, with vxlan0 up in its bridge. */
   readonly carried: boolean;
-  /** Of vxlan0; undefined where there is none. */
+  /** The MTU of vxlan0; undefined where there is none. */
   readonly mtu: number | undefined;
   /** The revision of the endpoint's record here, and the one up to which this host has applied the network; 0: none. */
   readonly known: number;
@@ -19,11 +19,11 @@ export interface WayHere {
   readonly arp: string | undefined;
   /** The VTEP that frames for the endpoint's MAC are sent to; the same. */
   readonly fdb: string | undefined;
-  /** Of an endpoint of this host: whether its veth or device is up in the bridge. */
+  /** True when the veth or device of this host's endpoint is up in the bridge. */
   readonly port: boolean | undefined;
   /** The kind of the device that it is behind, where that stays among the host's, and the port is a macvlan over it. */
   readonly over: string | undefined;
-  /** Of an endpoint of this host with a namespace of its own: whether that is there. */
+  /** True when the namespace of this host's endpoint exists; undefined where it has none of its own. */
   readonly netns: boolean | undefined;
   /** True when probes reach the host of the endpoint; undefined: it is not probed. */
   readonly reachable: boolean | undefined;
@@ -32,7 +32,7 @@ export interface WayHere {
   readonly examined: Omit<Examined, "pathMtu"> | undefined;
   /** True when VXLAN of the network is accepted from the endpoint's host; undefined where this host has no such rules. */
   readonly admitted: boolean | undefined;
-  /** Of an endpoint of this host whose port is checked. */
+  /** The check of the endpoint's port; undefined where the port is not this host's, or not checked. */
   readonly contained: Contained | undefined;
   /** Why this host is on hold, and why it does not follow etcd; undefined: it is not, and it does. */
   readonly hold: string | undefined;

@@ -14,6 +14,7 @@ function systemTime(): number {
   return Date.now() + TEST_OFFSET_MS;
 }
 
+/** A clock that follows the monotonic clock from the system's time at its start. */
 export class SteadyClock {
   #anchor: number;
 
@@ -30,7 +31,7 @@ export class SteadyClock {
     return this.#anchor + this.monotonic();
   }
 
-  /** By how many milliseconds the system's clock is ahead of this one, since it was set or the machine slept. */
+  /** The milliseconds by which the system's clock is ahead of this one, since it was set or the machine slept. */
   get stepped(): number {
     return this.system() - this.now();
   }

@@ -44,7 +44,7 @@ export interface AgentConfig {
   readonly minVni: number;
   readonly maxVni: number;
   readonly vxlanPort: number;
-  /** Of these, each network whose machines reach the world has an address on this host. */
+  /** The subnet from which each network with egress has an address on this host. */
   readonly transferSubnet: Cidr;
   /** How many frames of broadcast and multicast a port may send to other hosts in a second. */
   readonly broadcastLimit: number;

@@ -7,7 +7,7 @@ import { tryParseHostPort } from "./host_port.ts";
 import { Cidr, Ip } from "./ip.ts";
 import { sandNames } from "./config_sand_names.ts";
 
-/** @param port The one that is meant where there is none; undefined: it must be there. */
+/** @param port The default port; undefined: the port is required. */
 const address = (port: number | undefined, example: string) =>
   z.string().transform((text, context) => {
     const parsed = tryParseHostPort(text, port);

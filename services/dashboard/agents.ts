@@ -19,13 +19,14 @@ export const MOST_ASKED = 200;
 export interface HostSays {
   /** Why it could not be asked; absent where it was. */
   readonly error?: string;
-  /** Of each host that it probes, whether that answers over VXLAN. */
+  /** For each host that it probes, whether that answers over VXLAN. */
   readonly reaches: ReadonlyMap<string, boolean>;
-  /** How much it has mended since it was started that other programs had changed. */
+  /** How many changes by other programs it has repaired since it was started. */
   readonly mended: number;
   readonly problems: readonly Problem[];
 }
 
+/** The last answers of all hosts' agents, which are asked again when they are older than a few seconds. */
 export class HostAgents {
   #said: ReadonlyMap<string, HostSays> = new Map();
   #asking = false;

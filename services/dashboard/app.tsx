@@ -12,7 +12,7 @@ import { type Freshness, Layout } from "./pages/layout.tsx";
 import { type Asked, type Shown, type Status, statusFor, type View } from "./views.tsx";
 import type { Sent } from "./write/sent.ts";
 
-/** Nothing but what this process serves is loaded, and no page of another site holds this one in a frame. */
+/** The Content-Security-Policy: pages load only what this process serves, and no other site may frame them. */
 const HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +

@@ -10,7 +10,7 @@ import write from "./assets/write.css" with { type: "text" };
 interface Asset {
   readonly type: string;
   readonly body: string;
-  /** Of its content: pages name it, so that a browser may keep what it has by that name. */
+  /** A hash of its content, which is in its URL, so that browsers may cache it. */
   readonly hash: string;
 }
 

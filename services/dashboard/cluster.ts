@@ -50,11 +50,12 @@ export interface ClusterOptions {
   readonly followed: Followed;
 }
 
+/** The mirrors with their views. Subscribers are told the topics that have changed. */
 export class Cluster {
   readonly nex: NexView;
   readonly overlays: View;
   readonly followed: Followed;
-  /** Of each host whose agent runs, the claim on the host's name. */
+  /** The claim on the host's name of each running agent. */
   readonly claims = new Map<string, NameClaimRecord>();
   readonly #listeners = new Set<(topics: ReadonlySet<Topic>) => void>();
 

@@ -17,6 +17,7 @@ interface Stream {
   full: boolean;
 }
 
+/** The streams of all open pages. */
 export class Events {
   readonly #streams = new Set<Stream>();
   readonly #timers: ReturnType<typeof setInterval>[];

@@ -8,6 +8,7 @@ const LONGEST = 1000;
 /** A value that took a while to make is kept this many times as long, also when something has changed. */
 const TIMES = 5;
 
+/** The cached value; `changed()` says that it has to be made again. */
 export class Kept<T> {
   #made: { readonly value: T; readonly at: number; readonly took: number } | undefined;
   #isStale = true;

@@ -11,6 +11,7 @@ function segment(text: string): string {
   return encoded(text).replace(/\.json$/, "%2Ejson");
 }
 
+/** The page of a network. */
 export function networkHref(key: string): string {
   return `/networks/${segment(key)}`;
 }
@@ -20,6 +21,7 @@ export function machineHref(id: string, network?: string): string {
   return `/machines/${segment(id)}${network === undefined ? "" : `?network=${encoded(network)}`}`;
 }
 
+/** The search for a machine by its MAC, address or name. */
 export function findHref(text: string): string {
   return `/find?q=${encoded(text)}`;
 }

@@ -14,7 +14,7 @@ export interface Column<Row> {
   readonly order?: (row: Row) => string | number | undefined;
   /** The URL to which its cells link. */
   readonly href?: (row: Row) => string | undefined;
-  /** How its cells are set: numbers one under the other, addresses and the like in letters of one width. */
+  /** How its cells are set: numbers aligned, addresses and the like in a monospaced font. */
   readonly look?: "number" | "code";
   /** True: it is left out where no row that is shown has something in it. */
   readonly isRare?: boolean;
@@ -33,7 +33,7 @@ export interface TableSpec<Row> {
   readonly id: string;
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
-  /** By which column it is sorted, `-KEY` for downwards. */
+  /** The column by which it is sorted, `-KEY` for downwards. */
   readonly sort: string;
   /** The text in place of rows where there are none. */
   readonly none: string;
@@ -98,6 +98,7 @@ export function parametersOf({ id }: Pick<TableSpec<never>, "id">): string[] {
   return ["sort", "filter", "page", "size"].map((name) => parameterOf(id, name));
 }
 
+/** The name of a table's parameter in the URL. */
 export function parameterOf(id: string, name: string): string {
   return id ? `${id}.${name}` : name;
 }

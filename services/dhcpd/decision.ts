@@ -52,6 +52,7 @@ export function clientIn(network: string, mac: string): string {
   return `${network} ${mac}`;
 }
 
+/** The decision to ignore a message, for a reason that is counted. */
 export function ignore(why: IgnoreReason, network?: Network): Ignored {
   return { do: "ignore", why, ...network && { network } };
 }

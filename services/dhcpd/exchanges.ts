@@ -25,7 +25,7 @@ export interface Copied<M> extends ClientRequest {
 export interface ExchangesOptions<From, M extends Copied<M>, Record> {
   /** Its mirror must be ready. */
   readonly store: ChangeStore<Record>;
-  /** Of the view of that mirror. */
+  /** The address spaces, by the view of that mirror. */
   readonly spaces: Spaces<From>;
   readonly log: Log;
   /** Sends a reply to a message, by the link that the message came from. */

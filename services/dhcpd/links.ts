@@ -80,7 +80,7 @@ export class Links {
     this.#attached.clear();
   }
 
-  /** Reads the list of interfaces again: opens sockets on those that have appeared, closes those of the ones that are gone. */
+  /** Reads the list of interfaces again, opens sockets on new interfaces and closes those of interfaces that are gone. */
   refresh(): void {
     this.#attached.clear();
     const interfaces = this.options.inside(listInterfaces);

@@ -16,7 +16,7 @@ export class Message {
   bytes: Uint8Array = nothing;
   at = 0;
   length = 0;
-  /** By option number: where the length byte of its first piece is, from `at`; 0: absent. */
+  /** By option number, the offset of the length byte of its first piece, from `at`; 0: absent. */
   readonly #where = new Uint16Array(256);
   /** Further pieces (RFC 3396), in order: number, place, number, place… */
   #pieces: number[] = [];

@@ -24,7 +24,7 @@ export class Answerer {
   readonly #name = new Uint8Array(256);
   readonly #starts = new Uint8Array(128);
   readonly #hashes = new Int32Array(128);
-  /** Of A and of AAAA: a resolver asks for both in turn, and with one count would always see the same one first. */
+  /** The rotations of A and of AAAA. A resolver asks for both in turn; with one count it would always see the same one first. */
   readonly #rotations = new Uint16Array(2);
 
   // The query that is being answered.

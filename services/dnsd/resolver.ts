@@ -34,6 +34,7 @@ const PROBE_EVERY = 2000;
 /** For how many milliseconds no OPT is sent, after it was refused, and after only a query without it was answered. */
 const REFUSED_FOR = 900_000, IGNORED_FOR = 60_000;
 
+/** One resolver, which is asked less often while it does not answer. */
 export class Resolver {
   readonly #options: ResolverOptions;
   /** Names without an answer since the last answer, up to the bound. */

@@ -17,7 +17,7 @@ export interface WorkerStart {
   readonly wakeUp: number;
   readonly pending: SharedArrayBuffer;
   readonly pulse: SharedArrayBuffer;
-  /** Of all tables. */
+  /** The epochs that all tables share. */
   readonly epochs: Epochs;
   readonly counters: SharedArrayBuffer;
   /** The most queries that may be with the forwarder at once. */

@@ -53,10 +53,12 @@ export function toText(addresses: readonly Ip[]): string {
   return [...new Set(addresses.map(String))].join(" ");
 }
 
+/** The addresses of a text with blanks between them. */
 export function fromText(text: string): Ip[] {
   return text === "" ? [] : text.split(" ").map((address) => Ip.parse(address));
 }
 
+/** A checked name in wire format. */
 export function wire(name: string): Uint8Array {
   const octets = nameToWire(name);
   if (!octets) throw new Error(`"${name}" got past the checks`);

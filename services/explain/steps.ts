@@ -90,7 +90,7 @@ export function absentSteps(wanted: string, refused: string, network: string, ab
 
 /**
  * The steps from one endpoint to another, as the hosts of both say.
- * @param said By the first one's host. A text: why that says nothing. @param there By the other one's.
+ * @param said The first host's answer; a text: why it has none. @param there The other host's answer.
  */
 export function waySteps(
   from: Endpoint,

@@ -103,7 +103,7 @@ export function endpointNamed(endpoints: readonly Endpoint[], network: string, w
   throw new Refusal("not-found", `network ${network} has no endpoint "${wanted}"${hint}`);
 }
 
-/** The one of those that fit. @param what They have, in words. @throws Refusal "not-found" and "conflict" */
+/** The only endpoint that fits. @param what Its description in errors. @throws Refusal "not-found" and "conflict" */
 export function theOnly(found: readonly Endpoint[], network: string, what: string): Endpoint {
   const [endpoint, ...others] = found;
   if (!endpoint) throw new Refusal("not-found", `network ${network} has no endpoint ${what}`);

@@ -17,7 +17,7 @@ import {
 const RETRY_MS = 100;
 /** The pause after an error that the next try does not mend by itself: another version, a wrong message. */
 const RETRY_WRONG_MS = 5000;
-/** So many messages are taken before others of this process have their turn. */
+/** The most messages that are processed before other work of this process has its turn. */
 const AT_ONCE = 64;
 
 const AGENT = 1, STOP = 2;

@@ -97,7 +97,7 @@ export class DhcpPorts implements DhcpAnswerer {
   readonly #message = new Message();
   readonly #writer = new ReplyWriter();
   readonly #running: Promise<void>;
-  /** Of replies whose port is not ready. */
+  /** The timers of replies whose port is not ready. */
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #token = 0;
   #question = 0;

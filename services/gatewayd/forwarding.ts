@@ -11,7 +11,7 @@ import type { TableReader } from "../dnsd/table.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "../dnsd/wire.ts";
 import type { ForwardedQuery } from "../dnsd/worker.ts";
 
-/** Queries that may be with the forwarders at once: of all networks, and of one, whose guests must not use up those of others. */
+/** The most queries that are being forwarded, of all networks and of one, so that no network uses up what others need. */
 export const MOST_FORWARDED = 1024, MOST_OF_ONE = 128;
 
 /** A network whose machines ask. */

@@ -75,7 +75,7 @@ export function main(args: string[]): Promise<number> {
   );
 }
 
-/** Those that are configured; else the host's own, of resolv.conf(5). */
+/** The configured resolvers, or else the host's own, of resolv.conf(5). */
 async function resolversOf(configured: readonly HostPort[]): Promise<string[]> {
   if (configured.length) return configured.map(formatHostPort);
   const text = await Deno.readTextFile("/etc/resolv.conf").catch(() => "");

@@ -112,7 +112,7 @@ export class Networks {
     return this.#thread.isAlive();
   }
 
-  /** The agent is another one, or knows no more what it has sent: it begins from the start. */
+  /** Prepares for an agent that sends everything from the start: another one, or one that has lost its state. */
   beginAgain(): void {
     this.#named = new Set();
     for (const served of this.#served.values()) this.#dropNext(served);
@@ -203,7 +203,7 @@ export class Networks {
     this.#thread.setBlock(number, zones.zones.table.reader.block);
     const { udp, tcp } = handed, { dhcp } = network;
     if (udp !== undefined && tcp !== undefined) {
-      // The new sockets first, so that there is always one.
+      // The new sockets are opened first, so that the network is answered all the time.
       served.sockets = { udp, streams: this.#listen(id, served, tcp) };
       this.#thread.serve({ socket: number, fd: udp, table: number, recursion: zones.forwards });
       this.#end(before, old);
@@ -218,7 +218,7 @@ export class Networks {
     else this.dhcp?.leave(id);
   }
 
-  /** Ends with a socket and a table of the thread, and closes the sockets. */
+  /** Takes a socket and its table from the thread, and closes the sockets. */
   #end(zones: Zones | undefined, sockets: Sockets | undefined): void {
     if (!zones) return;
     const left = this.#thread.leave(zones.number).then(() => {
@@ -238,7 +238,7 @@ export class Networks {
     this.dhcp?.leave(id);
   }
 
-  /** Gives up what was being sent. */
+  /** Drops the zones that were being received. */
   #dropNext(served: Served): void {
     for (const fd of Object.values(served.next?.handed ?? {})) libc.close(fd);
     served.next = undefined;

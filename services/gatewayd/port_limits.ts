@@ -2,7 +2,7 @@
 
 /** Messages a second, and at once, of one port. */
 const RATE = 500, BURST = 1000;
-/** The most ports that are kept in mind; those that were quiet longest are forgotten. */
+/** The most ports that are remembered; those that were quiet longest are forgotten. */
 const MOST = 4096;
 
 interface Bucket {
@@ -10,6 +10,7 @@ interface Bucket {
   at: number;
 }
 
+/** A token bucket for each port that has sent lately. */
 export class PortLimits {
   /** Those that have sent last are at the end. */
   readonly #ports = new Map<string, Bucket>();

@@ -10,9 +10,9 @@ export const TTL = 10;
 const SAMPLES = 3;
 
 export interface ClockPeer {
-  /** By how much its clock was ahead at least, in ms, at each of its last times. */
+  /** The least milliseconds by which its clock was ahead, at each of its last times. */
   readonly ahead: number[];
-  /** By how much it has seen this process's clock ahead, in ms. */
+  /** The milliseconds by which it has seen this process's clock ahead. */
   behind: number;
   /** etcd's revision of the last time that it has published. */
   revision: number;
@@ -27,7 +27,7 @@ export function addSample({ ahead: samples }: ClockPeer, ahead: number): void {
   if (samples.length > SAMPLES) samples.shift();
 }
 
-/** By how much its clock is ahead at least, in ms. */
+/** The least milliseconds by which its clock is ahead. */
 export function leastAhead({ ahead }: ClockPeer): number {
   return ahead.length ? Math.max(...ahead) : 0;
 }

@@ -85,7 +85,7 @@ export class Clocks implements LeaseClock {
   /** When the timer fires. */
   #armed = Infinity;
   #busy = false;
-  /** By how much the system's clock had been set when this process's time was last published. */
+  /** The shift of the system's clock when this process's time was last published. */
   #steppedThen = 0;
   #publishing: Promise<void> = Promise.resolve();
   #closed = false;
@@ -168,7 +168,7 @@ export class Clocks implements LeaseClock {
     return this.#peers.size;
   }
 
-  /** By how many ms the system's clock was set since this process took its time from it. */
+  /** The milliseconds by which the system's clock was set since this process took its time from it. */
   get stepped(): number {
     return this.#clock.stepped;
   }

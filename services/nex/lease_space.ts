@@ -31,7 +31,7 @@ export interface LeaseChange {
   readonly after: MemberRecord | undefined;
   /** The members that lose their name to this one, guarded by their not having renewed. */
   readonly losing?: readonly Member[];
-  /** The address is kept in mind for the client, whose lease on it ended then, in seconds since the epoch. */
+  /** The address is remembered for the client, whose lease on it ended then, in seconds since the epoch. */
   readonly ended?: { readonly address: string; readonly at: number } | undefined;
   /** The address is in quarantine until then, in seconds since the epoch. */
   readonly declined?: { readonly address: string; readonly until: number };

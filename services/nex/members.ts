@@ -1,4 +1,4 @@
-/** Plans of members that operators ask for: new ones, changed ones, deleted ones. */
+/** Plans that create, change and delete members for operators. */
 import { Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";

@@ -1,4 +1,4 @@
-/** Plans of networks: new ones, changed ones, deleted ones. */
+/** Plans that create, change and delete networks. */
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { claimsPrefix, keyOf, networksPrefix } from "../store/keys.ts";

@@ -13,6 +13,7 @@ import { inRange, type Network } from "./network.ts";
 import type { NexState } from "./nex_state.ts";
 import { Draft } from "./steps.ts";
 
+/** Plans a lease, its end or a DHCPDECLINE. */
 export function planChange(from: NexState, change: LeaseChange): Plan {
   const { mac, before, after, losing = [], ended, declined } = change;
   const steps = losing.length ? takeName(from, change) : [memberStep(from, mac, before, after)];
@@ -30,6 +31,7 @@ export function planChange(from: NexState, change: LeaseChange): Plan {
   return only && steps.length === 1 ? only : merge(steps);
 }
 
+/** Plans that a withheld address is free again. */
 export function planFree(from: NexState, address: string): Plan {
   const key = keyOf.withheld(address);
   return { guards: [from.guard(key)], ops: [{ remove: key }] };

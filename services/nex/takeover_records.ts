@@ -29,7 +29,7 @@ export function macsToSettle(view: NexView): Set<string> {
   return macs;
 }
 
-/** Plans that a MAC's records move to their keys, in one step, and that those of one network become one. */
+/** Plans one step that moves a MAC's records to their keys, and joins the records of one network. */
 export function planRecords(view: NexView, mac: string): PlanStep {
   const found = recordsOf(view, mac), home = homeOf(found, mac);
   const step = new PlanBuilder().guard(view.guard(keyOf.member(mac)), view.guard(keyOf.newerMember(mac)));

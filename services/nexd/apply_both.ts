@@ -10,7 +10,7 @@ import { memberChanges, networkChanges } from "./changes.ts";
 import { listFrom, memberTo, namedFrom, namedMemberTo, namedTo, networkFrom, networkTo } from "./convert.ts";
 import type { NamedNetworks, NamedResult, NamedSpec } from "./named_networks.ts";
 
-/** Applies specs. Each part is planned before any of it is written, so that one that is refused refuses all. */
+/** Applies specs. All parts are planned before any is written, so that one refused object refuses the whole spec. */
 export class ApplyBoth {
   constructor(private readonly nex: Nex, private readonly overlays: NamedNetworks | undefined) {}
 

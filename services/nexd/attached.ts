@@ -126,7 +126,7 @@ export class AttachedMachines {
     );
   }
 
-  /** The networks that commands call so, or that have this id, or else those that SAND calls so. */
+  /** The networks with this name or id, or else the networks that SAND has under this name. */
   #idsOf(network: string): string[] {
     const { view } = this, named = view.networkNamed(network);
     if (named !== undefined && view.network(named)) return [named];

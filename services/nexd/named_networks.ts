@@ -31,7 +31,7 @@ export interface NamedNetworksOptions extends NewNetworks {
   readonly isFlat: (name: string) => boolean;
 }
 
-/** One named network in a spec: what it is to be, where the spec says so, and the lists of its members. */
+/** A named network in a spec: its settings, where the spec has them, and the lists of its members. */
 export interface NamedSpec {
   readonly name: string;
   readonly request: NamedRequest | undefined;
@@ -98,7 +98,7 @@ export class NamedNetworks {
     );
   }
 
-  /** Commits what the plans for one network come to, planned again on a conflict; `plan` gets what all attempts have found. */
+  /** Commits plans for one network, and plans again after a conflict; `plan` gets the results of all attempts. */
   change<T>(name: string, plan: (attempts: Attempts) => { result: T; plans: readonly Plan[] }): Promise<T> {
     return this.#change(name, new Map(), plan);
   }

@@ -10,6 +10,7 @@ import { Turns } from "../common/http/turns.ts";
 /** The bytes that are parsed at a time: they may contain some 30 calls, each begun and reset at once. */
 const PIECE = 1024;
 
+/** The connection, as a duplex stream of Node's. */
 export class PacedSocket extends EndDuplex {
   #wake = () => {};
   static readonly #turns = new Turns();

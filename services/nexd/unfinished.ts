@@ -32,6 +32,7 @@ const SECOND = 1000;
 /** Roughly the memory of an answer beside its octets. */
 const OVERHEAD = 2048;
 
+/** Checks all calls at intervals, and ends the stalled ones. */
 export class UnfinishedCalls {
   readonly #requests: IncompleteRequests;
   readonly #answers: UnreadAnswers;

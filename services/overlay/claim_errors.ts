@@ -3,10 +3,12 @@ import type { Cidr, Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 
+/** The refusal of an address that another endpoint has. */
 export function taken(network: NetworkRecord, address: Ip, holder: string): Refusal {
   return new Refusal("exists", `ipv4_address: ${address} of network ${network.name} belongs to ${holder}`);
 }
 
+/** The refusal of an endpoint in a network without a free address, with the number of addresses. */
 export function exhausted(network: NetworkRecord, range: Cidr, gateway: Ip): Refusal {
   // No endpoint can have the network, broadcast or gateway address; in the narrowest ranges some of these coincide.
   const own = new Set(

@@ -13,6 +13,7 @@ interface Known {
   readonly partial: boolean;
 }
 
+/** The records by network id. */
 export class NetworkRecords {
   readonly #known = new Map<string, Known>();
 

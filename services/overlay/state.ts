@@ -131,7 +131,7 @@ export interface PeerState {
   /** Path of the namespace. */
   readonly netns: string;
   readonly name: string;
-  /** In text form. Desired: empty where any will do. */
+  /** The MAC in text form. Desired: empty where any will do. */
   readonly mac: string;
   /** In CIDR form. Desired: the required ones; the container may have added others. */
   readonly addresses: readonly string[];

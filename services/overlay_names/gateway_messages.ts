@@ -17,7 +17,7 @@ export const PROTOCOL = 3;
 /** The most addresses of a name that are sent: an answer holds no more than some thousands. */
 export const MOST_ADDRESSES = 1000;
 
-/** The octets of names in one message, so that it stays below what a socket takes as one. */
+/** The most octets of names in one message, so that the socket takes it whole. */
 export const NAMES_ROOM = 16384;
 
 /** The longest text of a network's DHCP settings that is sent, in characters: a message holds 64 KiB. */
@@ -65,7 +65,7 @@ const network = z.object({
   gateway: cidr4,
   /** Without a last dot; "": names are single labels. */
   domain: text,
-  /** Of every record, in seconds. */
+  /** The TTL of every record, in seconds. */
   ttl: z.int().nonnegative(),
   /** True: DNS is answered, at a UDP and a listening TCP socket at the gateway's port 53. */
   dns: z.boolean(),

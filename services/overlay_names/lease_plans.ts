@@ -49,9 +49,9 @@ export interface EndpointLeasePlan extends Plan {
     readonly mac: string;
     /** The span in which they change, as W3C's traceparent. */
     readonly traceparent?: string | undefined;
-    /** Claimed for the MAC; undefined: none. */
+    /** The address that is claimed for the MAC; undefined: none. */
     readonly take?: Ip | undefined;
-    /** Released, once the endpoint of that id is gone. */
+    /** The address that is released once the endpoint of that id is gone. */
     readonly release?: { readonly address: Ip; readonly id: string } | undefined;
   };
 }

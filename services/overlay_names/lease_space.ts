@@ -36,7 +36,7 @@ export function leasingNetwork(view: View, record: NetworkRecord, settings: Sett
   return network;
 }
 
-/** The leases of one network, as a host gives them; what it shows is what the view shows when it is asked. */
+/** The leases of one network, as a host gives them. Each answer is read from the view at the time of the call. */
 export class OverlayLeases implements LeaseSpace {
   readonly isOwnLabel = isOwnLabel;
   readonly bareNames = true;
@@ -44,7 +44,7 @@ export class OverlayLeases implements LeaseSpace {
   readonly #network: Network;
 
   /**
-   * @param record The network, whose settings are known and whose claims are those of its range.
+   * @param record The network. Its settings must be known, and its claims those of its range.
    * @param now Seconds since the epoch.
    */
   constructor(

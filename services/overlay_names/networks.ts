@@ -329,7 +329,7 @@ export function planNamesLeft(view: View, name: string): readonly Plan[] {
   return id === undefined || view.network(id) ? [] : pack(remains(view, name, id));
 }
 
-/** The removal of all that a name leads to; the name itself goes last. Unreadable records go too. */
+/** Plans the removal of all records of a named network; the name itself goes last. Unreadable records go too. */
 function remains(view: View, name: string, id: string): Plan[] {
   const { keys } = view,
     gone = { key: keys.network(id), modRevision: view.guard(keys.network(id)).modRevision };

@@ -17,6 +17,7 @@ export const blue: NamedRequest = {
   overlay: {},
 };
 
+/** A store in memory with a network of SAND's, in which named networks and members are made. */
 export function namedLab() {
   const it = lab();
   let made = 0;

@@ -11,7 +11,7 @@ const CONFIRM_MS = 5_000;
 export interface ChangeOptions {
   /** Conflicts in a row before it is refused (default 16). */
   readonly tries?: number;
-  /** How long to wait at a time for the mirror, or for an etcd that owes an answer, in ms (default 10,000). */
+  /** How long to wait at a time for the mirror, or for an answer of etcd, in ms (default 10,000). */
   readonly patienceMs?: number;
   /** Gathers each plan with others of this process into a shared transaction; for many small ones at once. */
   readonly grouped?: boolean;

@@ -19,6 +19,7 @@ export interface Listed<T> extends Header {
   readonly listing: Listing<T>;
 }
 
+/** The records and parts of one mirror, without its connection. */
 export class MirrorData<T> {
   readonly parts = new FollowedParts();
   readonly table: Table<T>;

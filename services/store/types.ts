@@ -51,6 +51,7 @@ export type StoreOp =
   | { readonly put: string; readonly value: string; readonly lease?: bigint }
   | { readonly remove: string };
 
+/** The key that an operation writes or removes. */
 export function keyOf(op: StoreOp): string {
   return "put" in op ? op.put : op.remove;
 }

@@ -84,13 +84,13 @@ export interface Way {
   /** The MAC by the ARP entry, and the VTEP by the FDB entry; "foreign": the entry is no agent's. */
   readonly arp?: string;
   readonly fdb?: string;
-  /** Of an endpoint of that host that has a veth: whether that is up in the bridge. */
+  /** True when the veth of that host's endpoint is up in the bridge; absent for an endpoint without a veth. */
   readonly port?: boolean;
   /** The kind of the device that it is behind, where that stays among the host's, and the port is a macvlan over it. */
   readonly over?: string;
-  /** Of an endpoint of that host with a namespace of its own: whether that is there. */
+  /** True when the namespace of that host's endpoint exists; absent for an endpoint without one. */
   readonly netns?: boolean;
-  /** By probes of the endpoint's host, sent at once where possible; `path_mtu` is present where it is less than is needed. */
+  /** The result of probes of the endpoint's host, sent at once where possible; `path_mtu` is present where it is too small. */
   readonly reachable?: boolean;
   readonly path_mtu?: number;
   readonly examined?: Examined;
@@ -110,7 +110,7 @@ export interface Examined {
   /** The host answers over VXLAN, and ICMP at its VTEP. */
   readonly answers: boolean;
   readonly pings: boolean;
-  /** Packets to it left the interface; packets of it came in there; they passed what is behind that. */
+  /** Packets to the host left the interface; packets from it came in there; these passed this host's firewall. */
   readonly left: boolean;
   readonly arrived: boolean;
   readonly heard: boolean;
@@ -180,7 +180,7 @@ export interface Attached {
   readonly mtu: number;
   readonly overlay_netns_path: string;
   readonly host_veth_name?: string;
-  /** Of a network that has settings and a name server: what its machines resolve names with. */
+  /** The resolver settings of the network's machines; absent without settings or a name server. */
   readonly dns?: {
     readonly nameservers: readonly string[];
     readonly domain?: string;

@@ -46,6 +46,7 @@ export interface Events extends AsyncIterable<readonly string[]> {
   close(): void;
 }
 
+/** A client of dockerd's API; each request has a connection of its own. */
 export class Engine {
   readonly #open = new Set<End>();
   #isClosed = false;

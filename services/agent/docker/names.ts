@@ -106,7 +106,7 @@ export class DockerNames {
     this.#work = this.#work.then(async () => {
       for (const id of this.#waiting) {
         this.#waiting.delete(id);
-        // One that cannot be named keeps no other one from its name.
+        // A container that cannot be named does not keep others from their names.
         await this.#look(id).catch(fail);
       }
     });

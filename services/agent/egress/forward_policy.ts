@@ -19,7 +19,7 @@ const DOCKER: { readonly table: Table; readonly name: string } = {
   table: { family: "ip", name: "filter" },
   name: "DOCKER-USER",
 };
-/** As iptables-nft writes `-i sandh+ -j ACCEPT` and `-o sandh+ -j ACCEPT`, so that it can list them. */
+/** The rules `-i sandh+ -j ACCEPT` and `-o sandh+ -j ACCEPT` as iptables-nft writes them, so that it can list them. */
 const RULES: readonly (readonly [option: string, rule: Rule])[] = [
   ["i", [...FROM_NETWORKS, end("accept")]],
   ["o", [...TO_NETWORKS, end("accept")]],

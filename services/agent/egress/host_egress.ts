@@ -49,6 +49,7 @@ export interface HostEgressOptions {
   readonly log: Log;
 }
 
+/** The transfer addresses and rules of this host, which are checked at intervals. */
 export class HostEgress implements EgressPart {
   /** Transfer addresses by network, of those that were compared since the agent started. */
   readonly #transfers = new Map<string, string>();
@@ -83,7 +84,7 @@ export class HostEgress implements EgressPart {
     return this.#guards;
   }
 
-  /** Looks, from now on, after what is there; an earlier agent may have left what is not needed any more. */
+  /** Starts the repeated check of the rules; an earlier agent may have left some that are not needed any more. */
   start(): void {
     this.#timer = setInterval(() => void this.check(), EVERY);
     void this.check();
@@ -95,7 +96,7 @@ export class HostEgress implements EgressPart {
   }
 
   /**
-   * The address that what leaves a network has on this host: the one that it has, or a free one of the pool.
+   * The transfer address of a network on this host: its present one, or a free one of the pool.
    * @param range The network's own.
    * @throws Refusal "exhausted" when the pool has none
    */

@@ -18,6 +18,7 @@ export interface Loss {
   readonly sent: number;
 }
 
+/** The counts of passed and lost packets. */
 export class LostPackets {
   /** Since the agent has started. */
   lost = 0;

@@ -39,6 +39,7 @@ export interface FullPort {
   readonly most: number;
 }
 
+/** Checks each question against its port, and counts refusals by reason. */
 export class Askers {
   readonly refused: Refused = {
     elsewhere: 0,

@@ -83,14 +83,14 @@ export class GatewayConnection {
     for (const network of networks) this.#due.set(network, "whole");
   }
 
-  /** The network's settings or sockets have changed, or it has come or gone. */
+  /** Sends a network again, whose settings or sockets have changed, or which has come or gone. */
   changed(network: string): void {
     this.#due.set(network, "whole");
     // Its descriptors may be closed from now on.
     if (this.#unsent?.network === network) this.#unsent = undefined;
   }
 
-  /** The addresses of some of a network's labels may have changed. */
+  /** Sends labels of a network again, whose addresses may have changed. */
   renamed(network: string, labels: Iterable<string>): void {
     const due = this.#due.get(network);
     if (due === "whole") return;

@@ -21,7 +21,7 @@ import { LeaseWriter } from "./lease_writer.ts";
 
 /** The most leases of one network that wait to be written; what is asked for beyond that is dropped, and its client asks again. */
 const MOST_WAITING = 256;
-/** For how long what was offered in a network is kept in mind after its last question, in ms. */
+/** How long a network's offers are remembered after its last question, in ms. */
 const OFFERS_MS = 60_000;
 
 /** The origin of a question, to which its answer goes. */

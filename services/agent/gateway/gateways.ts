@@ -23,7 +23,7 @@ const MOST_CONNECTIONS = 4;
 /** A gatewayd that has not read for so long is disconnected, in ms. */
 const PATIENCE = 30_000;
 const CHECK_EVERY = 5000;
-/** Of the networks whose sockets could not be opened, how many are tried again at each check. */
+/** How many networks whose sockets could not be opened are tried again at each check. */
 const TRIED_AGAIN = 20;
 
 const STOP = 0, LISTENER = 1;
@@ -33,7 +33,7 @@ export interface GatewaysOptions {
   readonly path: string;
   /** The user that may connect besides root. */
   readonly user: string;
-  /** Of every record, in seconds. */
+  /** The TTL of every record, in seconds. */
   readonly ttl: number;
   /** The networks that are set up on this host. */
   readonly networks: () => Iterable<string>;
@@ -106,7 +106,7 @@ export class Gateways implements NetworksPart, GatewaySource {
     return this.#connections.size > 0 ? this.#sockets.failures : new Map();
   }
 
-  /** The network is set up on this host, as has just been compared. */
+  /** Opens the sockets of a network that has been set up on this host, as its comparison has just found. */
   isSetUp(network: string): void {
     const sockets = this.#sockets.get(network), wanted = this.#wanted(network);
     const isRight = sockets && wanted &&
@@ -119,12 +119,12 @@ export class Gateways implements NetworksPart, GatewaySource {
     if (this.#release(network) || wanted) this.#changed(network);
   }
 
-  /** Nothing of the network is left on this host, or its namespace is about to go. */
+  /** Forgets a network that has left this host, or whose namespace is about to be removed. */
   isGone(network: string): void {
     if (this.#release(network)) this.#changed(network);
   }
 
-  /** This host is no longer on hold: what changed meanwhile is sent. */
+  /** Sends the changes that this host has held back while it was on hold. */
   resume(): void {
     if (!this.#isStale) return;
     this.#isStale = false;

@@ -27,7 +27,7 @@ const PORTLESS_GRACE = 30_000;
 interface Look {
   /** When its first lease is over, in seconds since the epoch. */
   readonly leaseAt: number;
-  /** When the first device is to be looked for that is no port any more, by performance.now(). */
+  /** When the first device that is no longer a port is to be checked again, by performance.now(). */
   readonly portAt: number;
   /** Endpoints whose device is no port any more, and since when by performance.now(). */
   readonly portless: ReadonlyMap<string, number>;

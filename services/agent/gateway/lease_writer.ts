@@ -19,9 +19,9 @@ interface Job {
   tries: number;
 }
 
-/** The store's committer, which adds to plans of leases what they change in their network's claims. */
+/** The store's committer, which adds to plans of leases the changes of their network's claims. */
 export class LeaseWriter implements Committer {
-  /** By network: what is waiting while a transaction of it is under way. */
+  /** By network, the leases that wait for the end of its running transaction. */
   readonly #waiting = new Map<string, Job[]>();
 
   constructor(private readonly context: () => Context) {}

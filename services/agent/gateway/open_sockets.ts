@@ -3,7 +3,7 @@ import { messageOf } from "../../common/refusal.ts";
 import type { Ip } from "../../common/ip.ts";
 import { type Answered, GatewaySockets } from "./sockets.ts";
 
-/** Of each network there is at most one set of sockets. */
+/** A network has at most one set of sockets. */
 export class OpenSockets {
   readonly #sockets = new Map<string, GatewaySockets>();
   readonly #failures = new Map<string, string>();

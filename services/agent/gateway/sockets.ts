@@ -30,7 +30,7 @@ export class GatewaySockets {
     readonly answered: Answered,
     /** DNS by UDP, and by listening TCP; then DHCP. */
     readonly descriptors: readonly number[],
-    /** Kept, and not handed over. */
+    /** A descriptor that the agent keeps and does not hand over. */
     private readonly own: readonly number[],
   ) {}
 

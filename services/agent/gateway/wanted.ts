@@ -14,14 +14,14 @@ import type { Answered } from "./sockets.ts";
 
 /** DHCP's option of an interface's MTU (RFC 2132 §5.1), and the MTU that machines have without it. */
 const MTU_OPTION = 26, USUAL_MTU = 1500;
-/** Of a domain name, in characters (RFC 1035 §2.3.4). */
+/** The longest domain name, in characters (RFC 1035 §2.3.4). */
 const LONGEST_NAME = 253;
 
 /** The settings of a gateway, as etcd has them. */
 export type WantedGateway = Omit<Gateway, "sockets">;
 
 export interface GatewayOptions {
-  /** Of every record, in seconds. */
+  /** The TTL of every record, in seconds. */
   readonly ttl: number;
   /** The network's MTU on this host, where it is known. */
   readonly mtu: number | undefined;

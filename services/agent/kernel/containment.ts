@@ -110,7 +110,7 @@ const source = (header: number, offset: number, length: number) => [
   loadPayload(header, offset, length, SECOND),
 ];
 const none = (header: number, offset: number) => [loadPayload(header, offset, 4), isEqual(0, 0, 0, 0)];
-/** From a DHCP client that has no address yet (RFC 2131 §4.1). */
+/** A packet from a DHCP client that has no address yet (RFC 2131 §4.1). */
 const CLIENT = [
   ...IPV4,
   ...none(NETWORK_HEADER, 12),

@@ -58,6 +58,7 @@ export const cameBy = (
   name: string,
   whole = true,
 ): Rule => [loadMeta(META_INTERFACE), isEqual(...named(name, whole))];
+/** Matches packets that leave by an interface. @param whole False: `name` is the beginning of the interface's name. */
 export const leavesBy = (
   name: string,
   whole = true,

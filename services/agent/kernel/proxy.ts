@@ -103,6 +103,7 @@ async function forgetPinned(netlink: Netlink, index: number, except?: number): P
   check(`forget what was behind interface ${index}`, await unpinMacs(netlink, index, bytesOf(pinned)));
 }
 
+/** Makes the bridge answer ARP for a network's endpoints, and pins MACs of other hosts' endpoints to vxlan0. */
 export async function setProxy(
   namespace: NetworkNamespace,
   op: Extract<KernelOp, { op: "proxy-set" }>,
@@ -127,6 +128,7 @@ export async function setProxy(
   if (arp.size) check("change the arp of br0", await setNeighbours(netlink, "arp", bridge, arpEntries(arp)));
 }
 
+/** Removes entries by which the bridge answers ARP, and MACs that are pinned to vxlan0. */
 export async function removeProxy(
   namespace: NetworkNamespace,
   op: Extract<KernelOp, { op: "proxy-remove" }>,

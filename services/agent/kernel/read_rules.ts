@@ -7,7 +7,7 @@ import type { UnderlaySettings } from "./underlay_settings.ts";
 /** The rules as they were read. */
 export interface FoundRules {
   readonly state: Pick<NetworkState, "containment" | "egress" | "broadcast">;
-  /** Of the namespace, and of its rules before they were read; undefined: the kernel does not number them. */
+  /** The namespace, and the generation of its rules before they were read; undefined: the kernel does not number them. */
   readonly identity: string;
   readonly generation: number | undefined;
 }

@@ -246,7 +246,7 @@ export class VtepTable {
     this.#netlink = this.#watch = undefined;
   }
 
-  /** @param isFirst The work makes the table: what it does not find is what the kernel lacks. */
+  /** @param isFirst True: the work creates the table, and an object that is not found is a feature that the kernel lacks. */
   async #use<T>(work: (netlink: Netlink) => Promise<T>, isFirst = false): Promise<T | undefined> {
     if (this.missing !== undefined) return undefined;
     try {

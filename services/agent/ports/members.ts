@@ -19,9 +19,10 @@ import type { Context } from "../context.ts";
 import type { ContainmentOp } from "../kernel/containment.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
+/** Makes and removes the endpoints of members that ports name. */
 export class PortMembers {
   readonly #context: () => Context;
-  /** Why members are not there, by network, port and MAC. */
+  /** The reasons why members have no endpoint, by network, port and MAC. */
   readonly #problems = new Map<string, string>();
   /** The networks in which members were looked for that no port names any more; undefined: not yet. */
   #swept: Set<string> | undefined;
@@ -30,7 +31,7 @@ export class PortMembers {
     this.#context = context;
   }
 
-  /** A sentence for each member that is not there. */
+  /** A sentence for each member that has no endpoint. */
   get problems(): readonly string[] {
     return [...this.#problems.values()];
   }
@@ -108,7 +109,7 @@ export class PortMembers {
     return () => carryOut({ op: "containment-unset", remove: own });
   }
 
-  /** Makes what is missing of the ports' members, and removes those that no port names any more. */
+  /** Makes the missing endpoints of the ports' members, and removes those of members that no port names any more. */
   async bring(ports: readonly PortRecord[]): Promise<void> {
     const { view, host: { hostname } } = this.#context();
     this.#problems.clear();

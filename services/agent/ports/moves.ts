@@ -15,7 +15,7 @@ import type { Stranger } from "./strangers.ts";
 
 /** The first pause, in ms, after a machine was not taken in; it doubles up to the longest one. */
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 30_000;
-/** For how long, in ms, what was not taken in is kept in mind after its last frame. */
+/** How long a machine that was not taken in is remembered after its last frame, in ms. */
 const KEPT = 60_000;
 /** The most machines that are looked for at a time: of this host, and of one port. */
 const MOST = 16, MOST_OF_PORT = 4;
@@ -25,7 +25,7 @@ export type AskHost = (endpoint: OverlayEndpoint) => Promise<MachineAt>;
 
 export interface MovesOptions {
   readonly ask: AskHost;
-  /** Makes the machine's endpoint of this host, unless the one that it has has changed. */
+  /** Makes the machine an endpoint of this host, unless its present endpoint has changed. */
   readonly arrive: (arrival: Arrival, from: OverlayEndpoint) => Promise<boolean>;
   /** True where the port names the machine. */
   readonly isNamed: (stranger: Stranger) => boolean;
@@ -42,6 +42,7 @@ interface Try {
   why: string | undefined;
 }
 
+/** Takes machines in at their new ports, with a pause between two tries for one machine. */
 export class Moves {
   readonly #context: () => Context;
   readonly #options: MovesOptions;

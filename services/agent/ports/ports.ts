@@ -36,6 +36,7 @@ export interface PortsOptions {
   readonly ask: AskHost;
 }
 
+/** The ports of this host, with the requests to attach and detach devices. */
 export class Ports implements PortsPart, PortsApi {
   readonly #context: () => Context;
   readonly #file: PortsFile;
@@ -94,7 +95,7 @@ export class Ports implements PortsPart, PortsApi {
     return this.#moves.refused;
   }
 
-  /** The network's namespace is not there: what is open in it would keep one that another program has removed. */
+  /** Closes what is open in a network's namespace that another program has removed, since it would keep that alive. */
   isGone(network: string): void {
     for (const device of this.devices(network)) this.#strangers.unwatch(device);
   }

@@ -36,6 +36,7 @@ interface Watch {
   known: ReadonlySet<string>;
 }
 
+/** The packet sockets of all watched ports, which one loop reads. */
 export class Strangers {
   readonly #onSeen: (stranger: Stranger) => void;
   readonly #watches = new Map<string, Watch>();

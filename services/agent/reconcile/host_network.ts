@@ -27,17 +27,17 @@ export class HostNetwork {
   mtu: number | undefined;
   /** The UDP port of vxlan0. */
   port: number | undefined;
-  /** The host has routes to endpoints of the network. */
+  /** True when the host has routes to endpoints of the network. */
   hasRoutes = false;
-  /** To which VTEPs broadcast goes. */
+  /** The VTEPs that broadcast is sent to. */
   flood: ReadonlySet<number> | undefined;
-  /** Broadcast was wanted. */
+  /** True when broadcast was wanted at the last comparison. */
   isBroadcast = false;
-  /** Machines of the network reach the world. */
+  /** True when machines of the network reach the world. */
   hasEgress = false;
   /** True when br0 answers ARP for the endpoints. */
   proxied = false;
-  /** By which rules frames from ports are checked; undefined: they are not. */
+  /** The rules by which frames from ports are checked; undefined: they are not. */
   contained: ContainmentState["rules"] | undefined;
   /** True when an endpoint here has, or had, a veth end in the host's namespace. */
   hadHostEnds = false;
@@ -86,7 +86,7 @@ export class HostNetwork {
     return mtuOf(this.context.view, this.id, this.options());
   }
 
-  /** By which rules frames from ports should be checked; undefined: by none. */
+  /** The rules by which frames from ports should be checked; undefined: none. */
   get wantedRules(): Rules | undefined {
     const { view, kernel } = this.context;
     return kernel.containment.missing === undefined ? rulesOf(view.space(this.id)) : undefined;

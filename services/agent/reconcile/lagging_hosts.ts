@@ -21,7 +21,7 @@ interface State {
 
 /** Finds hosts that lag behind in applying changes of networks which this host also has. */
 export class LaggingHosts {
-  /** By network and host: since when it is behind, and the revision that it had applied then. */
+  /** By network and host, the time since which it is behind, and the revision that it had applied then. */
   #behind = new Map<string, State>();
 
   constructor(private readonly context: Context, private readonly workers: Workers) {}

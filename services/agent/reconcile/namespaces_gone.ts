@@ -23,7 +23,7 @@ export class TargetNamespaces {
 
   constructor(private readonly network: HostNetwork, private readonly problems: Problems) {}
 
-  /** In how many ms the next missing namespace will count as gone; undefined: none is missing. */
+  /** The milliseconds until the next missing namespace counts as gone; undefined: none is missing. */
   get dueInMs(): number | undefined {
     return this.#vanished.dueInMs;
   }

@@ -15,7 +15,7 @@ import type { CompareReason } from "./reason.ts";
  * young generation of V8's heap, and what they write to etcd its deadline.
  */
 export const COMPARED_AT_ONCE = 16;
-/** The least time between two tries of what failed because etcd was out of reach, in ms. */
+/** The least time between two tries of work that failed because etcd was out of reach, in ms. */
 const LATER_MS = 1_000;
 
 /** A network's worker that is kept until it is released. */
@@ -58,7 +58,7 @@ export class Workers {
     await this.#startWorkers([...ids]).finally(letGo);
     await this.startMissing();
     await this.compareAll("start");
-    // Of a thousand networks' comparisons much is left, and nothing is served yet.
+    // The comparisons of a thousand networks leave much garbage, and no request is served yet.
     releaseMemory();
   }
 

@@ -30,7 +30,7 @@ export class Vanished {
     for (const endpoint of this.#since.keys()) if (!endpoints.has(endpoint)) this.#since.delete(endpoint);
   }
 
-  /** In how many ms the grace time of the next one ends; undefined: none is missing. */
+  /** The milliseconds until the next grace time ends; undefined: none is missing. */
   get dueInMs(): number | undefined {
     const now = this.now();
     const left = [...this.#since.values()].map((since) => since + GRACE_MS - now).filter((ms) => ms > 0);

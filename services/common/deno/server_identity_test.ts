@@ -118,7 +118,9 @@ Deno.test("isVersion3() takes a certificate in no encoding but its own", async (
   const text = atob(chain.replace(/-----[^-]+-----|\s/g, ""));
   const der = Uint8Array.from(text, (c) => c.charCodeAt(0));
   // 30 82 LL LL, then what is signed, its algorithm, and 03 LL 00 with a signature of 68 to 72 bytes.
-  const bits = der.findLastIndex((tag, i) => tag === 3 && i + 2 + (der[i + 1] ?? 0) === der.length);
+  const bits = der.findLastIndex((tag, i) =>
+    tag === 3 && (der[i + 1] ?? 0) >= 68 && i + 2 + (der[i + 1] ?? 0) === der.length
+  );
   const { length } = der.subarray(4);
   assert.ok(isVersion3(der));
   const altered: Record<string, Uint8Array> = {

@@ -35,7 +35,7 @@ export interface AddressBlock {
 export interface Utilisation {
   /** Addresses that machines can get. */
   readonly size: number;
-  /** Those of them that are not free. */
+  /** The number of them that are not free. */
   readonly used: number;
 }
 

@@ -47,6 +47,7 @@ export interface Proposals {
   readonly machines: readonly string[];
 }
 
+/** Asks agents for explanations, and keeps each answer for a short time. */
 export class Explainer {
   readonly #asked = new Map<string, { readonly until: number; readonly parts: Promise<Part[]> }>();
   #running = 0;

@@ -38,6 +38,7 @@ export function withAgents(rows: readonly HostRow[], said: ReadonlyMap<string, H
   });
 }
 
+/** A row for each host that etcd has something of. */
 export function hostRows(cluster: Cluster): HostRow[] {
   const found = new Map<string, HostState>();
   const of = (name: string) => {
@@ -63,6 +64,7 @@ export function hostRows(cluster: Cluster): HostRow[] {
   });
 }
 
+/** The columns of the table of hosts. */
 export function hostsTable(now: number): TableSpec<HostRow> {
   return {
     id: "",

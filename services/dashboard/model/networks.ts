@@ -12,7 +12,7 @@ import { timeLeft } from "./time.ts";
 
 /** A network in the list. */
 export interface NetworkRow {
-  /** By which its page is asked for. */
+  /** The key of its page. */
   readonly name: string;
   /** Its name, where that is not the key. */
   readonly title?: string;
@@ -24,7 +24,7 @@ export interface NetworkRow {
   readonly machines: number;
   readonly leases: number;
   readonly hosts: number;
-  /** Of an overlay network: how many of its hosts have not applied all of it, and the revision of what is newest in it. */
+  /** For an overlay network, how many of its hosts have not applied all of it, and its newest revision. */
   readonly behind?: number;
   readonly newest?: number;
   /** The MTU that its hosts use, and the largest that one of them has. */
@@ -167,6 +167,7 @@ export const stateColumn = {
     state === "inactive" || pending?.length ? "warn" as const : undefined,
 };
 
+/** The columns of the table of a network's machines. */
 export function machinesTable(kind: AnyNetwork["kind"]): TableSpec<Machine> {
   const host = { key: "host", title: "Host", text: ({ host }: Machine) => host };
   return {
@@ -178,6 +179,7 @@ export function machinesTable(kind: AnyNetwork["kind"]): TableSpec<Machine> {
   };
 }
 
+/** The columns of the table of leases. */
 export function leasesTable(now: number): TableSpec<Machine> {
   return {
     id: "leases",

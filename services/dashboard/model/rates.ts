@@ -102,7 +102,7 @@ function rowOf({ service, address, measure, rates, total }: Line): RateRow {
   };
 }
 
-/** Those that a machine has only where they are asked for are not missed, as `strand status` has it too. */
+/** Services that run only where an operator asks for them are not reported as missing, as in `strand status`. */
 function isExpected(own: NonNullable<Unanswered["target"]["own"]>, { dhcpd, agent }: Config): boolean {
   if (own === "dhcpd") return dhcpd.interfaces.length > 0;
   return own === "agent" ? agent.wanted : own !== "gatewayd";

@@ -6,7 +6,7 @@ import { hostHref } from "../links.ts";
 /** The most hosts of which the matrix is drawn. */
 const MOST_DRAWN = 40;
 
-/** From each host, in order, to each: whether it is reached; undefined: that is not known, or it is the same host. */
+/** A row for each host: whether it reaches each other host; undefined: that is not known, or it is the same host. */
 export interface Matrix {
   readonly hosts: readonly string[];
   readonly reached: readonly (readonly (boolean | undefined)[])[];

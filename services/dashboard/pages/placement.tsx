@@ -61,7 +61,7 @@ function Found(
   return <span class="faint">{count} {what}{total === 1 ? "" : "s"}</span>;
 }
 
-/** By what the networks are sorted; the hosts are by their headings. */
+/** The orders in which networks can be sorted; hosts are sorted by their headings. */
 function Order({ model: { networks }, url }: { model: Placement; url: string }) {
   const { spec: { id, columns }, sort } = networks;
   return (

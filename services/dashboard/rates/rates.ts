@@ -27,7 +27,7 @@ export interface Line {
   readonly total: number;
 }
 
-/** One that did not answer the last time. */
+/** A service that did not answer the last time. */
 export interface Unanswered {
   readonly target: Target;
   readonly why: string;
@@ -107,7 +107,7 @@ export class Rates {
     );
   }
 
-  /** Those that did not answer the last time. */
+  /** The services that did not answer the last time. */
   unanswered(): Unanswered[] {
     return this.#asked.flatMap(({ target, why }) => why === undefined ? [] : [{ target, why }]);
   }

@@ -39,9 +39,9 @@ export interface Plan {
 
 /** The outcome of a plan that is carried out. */
 export class Progress {
-  /** Those that were changed. */
+  /** The objects that were changed. */
   readonly done: PlannedObject[] = [];
-  /** Of the request that was sent last, those that would change and of which no answer has told yet. */
+  /** The objects that the last request would change, and whose outcome no answer has told yet. */
   readonly pending = new Set<PlannedObject>();
 
   /** @param onDone Called with each object when it is changed. */
@@ -122,7 +122,7 @@ interface Rehearsed {
   readonly pruned: Pruned;
   /** The spec's own, in its order, and then others that change by it. */
   readonly named: readonly PlannedObject[];
-  /** Those that are deleted, since the spec does not name them. */
+  /** The objects that are deleted, since the spec does not name them. */
   readonly going: readonly PlannedObject[];
 }
 

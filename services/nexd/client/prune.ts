@@ -14,7 +14,7 @@ export type Call = NexClient["call"];
 /** The members to be deleted, by network. */
 export type Pruned = ReadonlyMap<string, readonly Member[]>;
 
-/** Of each network whose members the spec lists, those that it does not name. */
+/** The members that the spec does not name, of each network whose members it lists. */
 export async function prunedBy(call: Call, spec: Spec): Promise<Pruned> {
   const wanted = new Map<string, Set<string | undefined>>();
   for (const { net, list } of spec.members) {

@@ -89,7 +89,7 @@ export type Mapped<Readers> = {
 };
 
 /**
- * A mapping with these keys and no others; `required` are those that must be there and not empty.
+ * A mapping with these keys and no others; the keys in `required` must be there and not empty.
  *
  * @param spellings Other spellings of keys, and the keys that they stand for.
  */

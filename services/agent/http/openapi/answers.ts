@@ -141,7 +141,7 @@ export const absence = of<api.Absence>()({
   full: texts("Ports of the network on this host that have no more leases, a sentence each."),
 }).describe("What this host knows of a name, address or MAC that no endpoint has.");
 
-/** The one with `ip` in the query, the other one with `of`. */
+/** The answers to a query with `ip`, and to one with `of`. */
 export const wayOrAbsence = z.union([z.object({ way }), z.object({ absence })]);
 
 export const machine = z.object({

@@ -36,7 +36,7 @@ export interface Operation {
   readonly errors: readonly (keyof typeof causes)[];
 }
 
-/** Of each path and method of the router. */
+/** The type with an entry for each path and method of the router. */
 type Operations = {
   readonly [Path in keyof Routes]: { readonly [Method in keyof Routes[Path]]: Operation };
 };
