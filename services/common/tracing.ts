@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { messageOf } from "./refusal.ts";
 import { version } from "./version.ts";
 
-/** What identifies a span to its children, which another process may make. */
+/** The identity of a span for its children, which another process may make. */
 export interface SpanContext {
   /** 32 and 16 hexadecimal digits. */
   readonly traceId: string;
@@ -29,7 +29,7 @@ export interface Span {
 export interface SpanOptions {
   /** Undefined: the span begins a trace. */
   readonly parent?: SpanContext | undefined;
-  /** What it is to its parent; see {@link KIND}. */
+  /** The kind of its relation to its parent; see {@link KIND}. */
   readonly kind?: number;
   /** When it began, in ms since the epoch; default: now. */
   readonly startTime?: number;
@@ -50,7 +50,7 @@ interface Tracer {
   startSpan(name: string, options: object, context: Context): Span;
 }
 
-/** Where OpenTelemetry's API for JavaScript, from 1.0 on, finds what implements it, and the key of a context's span. */
+/** The global symbol of the implementation of OpenTelemetry's API for JavaScript, from 1.0 on, and the key of a context's span. */
 const API = Symbol.for("opentelemetry.js.api.1"), SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 
 /** Deno registers itself there when traces are switched on. The package @opentelemetry/api would do no more than look there too. */
@@ -112,8 +112,9 @@ export function parseTraceparent(text: string): SpanContext | undefined {
 }
 
 /**
- * The span that Deno has made of a request which this process answers. Deno does not make it the active one in the handler, and keeps
- * it in a field of the response that has no public name; where another version has no such field, the client's span is the parent.
+ * The span that Deno has made of a request which this process answers. Deno does not make it the active one in the
+ * handler, and keeps it in a field of the response that has no public name; where another version has no such field,
+ * the client's span is the parent.
  */
 export function spanOfRequest(request: IncomingMessage, response: ServerResponse): SpanContext | undefined {
   if (!isTracing) return undefined;

@@ -52,7 +52,7 @@ interface Asked {
   readonly message: Message;
   readonly port: number;
   readonly at: number;
-  /** What was asked, and its span, where spans are made. */
+  /** The question and its span, where spans are made. */
   readonly traced: { readonly question: Ask; readonly span: Span } | undefined;
 }
 

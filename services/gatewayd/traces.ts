@@ -12,7 +12,7 @@ const PATIENCE = 60_000;
 /** The most offers that are remembered. */
 const MOST = 4096;
 
-/** What a client was offered, by the span of its DISCOVER. */
+/** The offer to a client, by the span of its DISCOVER. */
 interface Offered {
   readonly span: SpanContext;
   readonly at: number;

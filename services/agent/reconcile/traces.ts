@@ -5,7 +5,7 @@
 import { failed, KIND, parentOf, type Span, type SpanContext, startSpan } from "../../common/tracing.ts";
 import type { EndpointChange } from "../../overlay/network_change.ts";
 
-/** What spans are made with; for tests. */
+/** The functions that make and read spans; for tests. */
 export interface TracesOptions {
   readonly start?: typeof startSpan;
   readonly read?: (traceparent: string | undefined) => SpanContext | undefined;
@@ -86,7 +86,7 @@ export class EndpointTraces {
     this.#applied.clear();
   }
 
-  /** What was not applied will not be. */
+  /** Ends the spans of changes that will not be applied any more. */
   close(): void {
     this.begin();
     this.done(() => "the agent has stopped, or let go of the network, before");
