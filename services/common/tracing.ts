@@ -69,13 +69,16 @@ export function startSpan(name: string, { parent, ...options }: SpanOptions = {}
 }
 
 /** Runs a step in a span of its own, which has failed where the step throws. */
-export async function inSpan<T>(
+export function inSpan<T>(
   name: string,
   options: SpanOptions,
   step: (span: Span | undefined) => Promise<T>,
 ): Promise<T> {
   const span = startSpan(name, options);
-  if (!span) return await step(undefined);
+  return span ? untilDone(span, step) : step(undefined);
+}
+
+async function untilDone<T>(span: Span, step: (span: Span) => Promise<T>): Promise<T> {
   try {
     return await step(span);
   } catch (error) {

@@ -28,7 +28,8 @@ function documented(receiver: string): Record<string, string> {
     [...line.matchAll(/(OTEL_\w+)=(\S+)/g)].map(([, name, value]) => [name, value]),
   );
   assert.equal(env["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://127.0.0.1:4318");
-  return { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: receiver };
+  // Spans are sent every 5 s otherwise.
+  return { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: receiver, OTEL_BSP_SCHEDULE_DELAY: "200" };
 }
 
 Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one trace from nex to nexd, and V8's metrics", async () => {
@@ -87,7 +88,6 @@ Deno.test("an endpoint, and a lease behind a port, each have one trace that reac
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
     OTEL_SERVICE_NAME: service,
     OTEL_RESOURCE_ATTRIBUTES: `host.name=${host.name}`,
-    OTEL_BSP_SCHEDULE_DELAY: "200",
   });
   await Promise.all([one, two].map((host) => host.start(env("agent", host))));
   await it.start(one, env("gatewayd", one));
@@ -184,14 +184,17 @@ async function spansOf(receiver: OtlpReceiver, traceId: string, wanted: readonly
 
 /** Each host has applied what was written, not before it was written, step by step. */
 function reachesKernels(trace: readonly Span[], endpoint: string): void {
-  const written = trace.find(({ name }) => name === "write to etcd");
+  // One that lost against another host's is made again.
+  const written = trace.find(({ name, attributes }) =>
+    name === "write to etcd" && attributes.has("strand.revision")
+  );
   const applied = trace.filter(({ name }) => name === "apply endpoint");
   assert.deepEqual(applied.map(({ attributes }) => attributes.get("host.name")).sort(), ["h1", "h2"]);
   for (const { attributes, start, end, events, status } of applied) {
     assert.equal(attributes.get("strand.endpoint"), endpoint);
     assert.equal(attributes.get("strand.revision"), written?.attributes.get("strand.revision"));
     assert(written && written.start < start && start < end);
-    assert.deepEqual([events, status], [["begun", "hosts admitted", "planned"], 0]);
+    assert.deepEqual([events.slice(-3), status], [["begun", "hosts admitted", "planned"], 0]);
   }
 }
 

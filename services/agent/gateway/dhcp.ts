@@ -4,7 +4,7 @@ import { OncePerMinute } from "../../common/log.ts";
 import { Counter, counters, type Registry } from "../../common/metrics.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
-import { parentOf, type Span, startSpan, traceparentOf } from "../../common/tracing.ts";
+import { isTracing, parentOf, type Span, startSpan, traceparentOf } from "../../common/tracing.ts";
 import { type Copied, Exchanges } from "../../dhcpd/exchanges.ts";
 import { type Counts, noCounts } from "../../dhcpd/counters.ts";
 import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
@@ -83,10 +83,12 @@ export class GatewayDhcp {
     if (storeGuard.hold) return void refused.held++;
     if (!this.askers.mayAsk(asked)) return;
     if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
-    const span = startSpan("answer DHCP", {
-      parent: parentOf(asked.traceparent),
-      attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
-    });
+    const span = isTracing
+      ? startSpan("answer DHCP", {
+        parent: parentOf(asked.traceparent),
+        attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
+      })
+      : undefined;
     try {
       this.#started().take({ network: id, port, question, answer, span }, {
         message: new Question(asked),
