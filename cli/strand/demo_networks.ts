@@ -52,11 +52,16 @@ export async function playNetworks(demo: Demo, tell: Narrator): Promise<Overlay>
     return text;
   });
   for (const host of demo.hosts) {
-    await tell.step(`${host.name}: strand status agent`, async () => {
-      const text = await host.status();
-      found(/^ +hosts of these networks +(host1, host2)$/m, text);
-      return text;
-    });
+    await tell.step(
+      `${host.name}: strand status agent`,
+      () =>
+        // On a busy machine an agent may be without an answer of etcd's for a moment.
+        demo.eventually(async () => {
+          const text = await host.status();
+          found(/^ +hosts of these networks +(host1, host2)$/m, text);
+          return text;
+        }),
+    );
   }
   return { network, address };
 }
