@@ -1,25 +1,5 @@
 /** Every command, in one table. Its code is loaded only when it is called, so that each starts quickly. */
-
-export interface CommandModule {
-  /** Runs with the arguments after the command's name; resolves to the exit status. */
-  main(args: string[]): Promise<number>;
-}
-
-export interface Command {
-  readonly name: string;
-  /** Other names of links to the program. */
-  readonly aliases?: readonly string[];
-  /** Its usage line, without the program's name. */
-  readonly usage: string;
-  /** Its description: a line without a full stop. */
-  readonly about: string;
-  readonly details?: string;
-  /** True: it answers `--help` itself. */
-  readonly ownHelp?: boolean;
-  /** The manual page that describes it, where that is not one of its own. */
-  readonly page?: string;
-  load(): Promise<CommandModule>;
-}
+import type { Command } from "./command.ts";
 
 /** One of the commands about networks, which are one program. */
 const networks = (name: string) => async () => (await import("./strand/networks.ts")).command(name);

@@ -5,7 +5,8 @@ import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
 import { version } from "../services/common/version.ts";
 import { asksForWords } from "./candidates.ts";
-import { type Command, commands } from "./commands.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./commands.ts";
 
 /**
  * Runs a command line without the program's name; resolves to the exit status.

@@ -12,15 +12,21 @@ import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import { addressOf, titleOf } from "../../services/explain/steps.ts";
 import { asksForWords } from "../candidates.ts";
-import type { CommandModule } from "../commands.ts";
+import type { CommandModule } from "../command.ts";
 import { withServerOptions } from "../nex/commands.ts";
 import { NexSession } from "../nex/session.ts";
 import { jsonText } from "../output.ts";
-import { withProgress } from "../progress.ts";
 import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { collected, difference, readAllowed } from "./attach_options.ts";
-import { type AgentOptions, findOverlay, openHostAgent, withAgentOptions } from "./host_agent.ts";
+import {
+  type AgentOptions,
+  findOverlay,
+  openHostAgent,
+  shownName,
+  waitingForAgent,
+  withAgentOptions,
+} from "./host_agent.ts";
 
 /** One of the commands. */
 export function command(name: string): CommandModule {
@@ -111,8 +117,8 @@ async function explain(
     import("../../services/explain/way.ts"),
   ]);
   const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options, PATIENCE);
-  const network = await overlayNamed(session, agent, net), { terminal } = session, name = called(network);
-  const { endpoints } = await waiting(terminal, agent.endpoints({ network_id: network.id })),
+  const network = await overlayNamed(session, agent, net), { terminal } = session, name = shownName(network);
+  const { endpoints } = await waitingForAgent(terminal, agent.endpoints({ network_id: network.id })),
     all = endpoints ?? [];
   const ends = endsOf(all, name, [a, b]);
   if (ends[0].found === ends[1].found) {
@@ -159,7 +165,7 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     ...aliases && { aliases },
     ...allow && { allow },
   };
-  const answer = await waiting(terminal, agent.ensureEndpoint(body, { wait }));
+  const answer = await waitingForAgent(terminal, agent.ensureEndpoint(body, { wait }));
   const { endpoint, existing, pending_hosts: pending = [] } = answer;
   const differs = existing ? difference(endpoint, { name, ip, mac, allow, aliases }) : undefined;
   if (differs) {
@@ -169,9 +175,9 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
     throw new Refusal(
       "exists",
       `${differs.option}: ${ns} is in network ${
-        called(network)
+        shownName(network)
       } already, ${has}, and not with the ${differs.what}; ` +
-        `to attach it again: strand detach ${called(network)} --ns ${ns}`,
+        `to attach it again: strand detach ${shownName(network)} --ns ${ns}`,
     );
   }
   terminal.print(
@@ -180,7 +186,7 @@ async function attach(session: NexSession, net: string, options: AttachOptions):
   if (answer.keeps_route) {
     terminal.screen.write(
       `${printable(ns)} keeps its own default route: it does not reach the world by network ${
-        called(network)
+        shownName(network)
       }\n`,
     );
   }
@@ -213,20 +219,22 @@ async function detach(
   }
   const network = await overlayNamed(session, agent, net);
   const netns = path === undefined ? undefined : pathOf(path);
-  const { endpoints } = await waiting(
+  const { endpoints } = await waitingForAgent(
     terminal,
     agent.endpoints({ network_id: network.id, ...netns !== undefined && { netns } }),
   );
   const all = endpoints ?? [], { endpointNamed, theOnly } = await import("../../services/explain/way.ts");
   const endpoint = wanted === undefined
-    ? theOnly(all, called(network), `in ${netns}`)
-    : endpointNamed(all, called(network), wanted);
+    ? theOnly(all, shownName(network), `in ${netns}`)
+    : endpointNamed(all, shownName(network), wanted);
   const others = byOthers[endpoint.kind ?? ""];
-  if (others) throw new Refusal("forbidden", `${titleOf(endpoint)} of network ${called(network)} ${others}`);
-  await waiting(terminal, agent.deleteEndpoint(endpoint.id)).catch((error) => {
+  if (others) {
+    throw new Refusal("forbidden", `${titleOf(endpoint)} of network ${shownName(network)} ${others}`);
+  }
+  await waitingForAgent(terminal, agent.deleteEndpoint(endpoint.id)).catch((error) => {
     if (!ELSEWHERE.test(messageOf(error))) throw error;
-    const here = `${titleOf(endpoint)} of network ${called(network)} is on ${endpoint.hostname}`;
-    const typed = `strand detach ${called(network)} ${titleOf(endpoint)}`;
+    const here = `${titleOf(endpoint)} of network ${shownName(network)} is on ${endpoint.hostname}`;
+    const typed = `strand detach ${shownName(network)} ${titleOf(endpoint)}`;
     throw new Refusal("not-found", `${here}: type "${typed}" there`, { cause: error });
   });
   terminal.print(output === "json" ? jsonText({ endpoint }) : line(endpoint, "deleted"));
@@ -249,7 +257,7 @@ const byOthers: Readonly<Record<string, string>> = {
  */
 async function overlayNamed(session: NexSession, agent: AgentClient, net: string): Promise<Network> {
   try {
-    return await waiting(session.terminal, findOverlay(agent, net));
+    return await waitingForAgent(session.terminal, findOverlay(agent, net));
   } catch (error) {
     if (!(error instanceof Refusal && error.code === "not-found")) throw error;
     const flat = await session.call("GetNetwork", { name: net }, FLAT_TIMEOUT).catch(() => undefined);
@@ -286,14 +294,6 @@ function readWait(text: string): { text: string; ms: number } {
   const ms = tryParseDuration(text);
   if (ms === undefined) throw new UsageError(`--wait: "${text}" is not a duration, like 5s or 1m`);
   return { text, ms };
-}
-
-export function waiting<T>(terminal: Terminal, work: Promise<T>): Promise<T> {
-  return withProgress("waiting for the agent", terminal.screen, work);
-}
-
-export function called({ known_as, name }: Network): string {
-  return known_as ?? name;
 }
 
 /** Like `endpoint web created: 10.0.0.2 on host1`. */

@@ -8,7 +8,7 @@ import { printable, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { jsonText } from "../output.ts";
 import type { Terminal } from "../terminal.ts";
-import { called, waiting } from "./attach.ts";
+import { shownName, waitingForAgent } from "./host_agent.ts";
 
 interface DeviceOptions {
   readonly device: string;
@@ -38,13 +38,13 @@ export async function attachDevice(
   const members = options.members?.split(",").map((member) => member.trim()).filter((member) =>
     member !== ""
   );
-  const answer = await waiting(terminal, agent.attachPort({ ...port, ...members && { members } }));
+  const answer = await waitingForAgent(terminal, agent.attachPort({ ...port, ...members && { members } }));
   const action = !answer.existing ? "attached" : answer.updated ? "updated" : "unchanged";
   print(
     terminal,
     output,
     answer,
-    `device ${device} ${action}: a port of ${called(network)}${staying(answer.port)}`,
+    `device ${device} ${action}: a port of ${shownName(network)}${staying(answer.port)}`,
   );
 }
 
@@ -67,7 +67,10 @@ export async function detachDevice(
   net: string,
   { device, output }: DeviceOptions,
 ): Promise<void> {
-  const [ports, { networks }] = await waiting(terminal, Promise.all([agent.ports(), agent.networks()]));
+  const [ports, { networks }] = await waitingForAgent(
+    terminal,
+    Promise.all([agent.ports(), agent.networks()]),
+  );
   const port = ports.find((port) => port.device === device);
   if (!port) throw new Refusal("not-found", `--device: ${device} is a port of no network on this host`);
   const network = (networks ?? []).find(({ id }) => id === port.network_id);
@@ -75,10 +78,10 @@ export async function detachDevice(
   if (network && !names.includes(net)) {
     throw new Refusal(
       "not-found",
-      `--device: ${device} is a port of network ${called(network)}, not of ${net}`,
+      `--device: ${device} is a port of network ${shownName(network)}, not of ${net}`,
     );
   }
-  const answer = await waiting(terminal, agent.detachPort(device));
+  const answer = await waitingForAgent(terminal, agent.detachPort(device));
   print(terminal, output, answer, `device ${device} detached`);
 }
 

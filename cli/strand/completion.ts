@@ -1,7 +1,7 @@
 /** Shell completion for `strand` itself; its words are those of the commands' usage lines. */
 import { UsageError } from "../../services/common/usage.ts";
 import { answerTo, type Candidate } from "../candidates.ts";
-import { type Command, commands } from "../commands.ts";
+import type { Command } from "../command.ts";
 import { completionScript, type Shell } from "../completion.ts";
 
 const shells: readonly Shell[] = ["bash", "zsh", "fish"];
@@ -27,7 +27,7 @@ export function main(args: string[]): Promise<number> {
 export async function complete(
   question: string,
   words: readonly string[],
-  known: readonly Command[] = commands,
+  known: readonly Command[],
 ): Promise<number> {
   const [name, ...rest] = words;
   const command = known.find((command) => command.name === name || command.aliases?.includes(name ?? ""));

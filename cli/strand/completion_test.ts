@@ -5,7 +5,7 @@ import { complete } from "./completion.ts";
 
 /** What is printed for a line after `strand`, in which the last word is being typed. */
 function words(...line: string[]): Promise<string[]> {
-  return printed(() => complete("__complete", line));
+  return printed(() => complete("__complete", line, commands));
 }
 
 async function printed(command: () => Promise<number>): Promise<string[]> {
@@ -29,7 +29,7 @@ Deno.test("complete() knows every command", async () => {
 });
 
 Deno.test("complete() describes commands, options and operands to shells that ask for that", async () => {
-  const described = (...line: string[]) => printed(() => complete("__describe", line));
+  const described = (...line: string[]) => printed(() => complete("__describe", line, commands));
   assert.deepEqual(await described("st"), [
     "status\tShow each service of this machine, what is wrong and what to do about it",
   ]);

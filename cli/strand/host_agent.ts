@@ -12,8 +12,10 @@ import { closest } from "../../services/common/closest.ts";
 import { loadConfig } from "../../services/common/config.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { version } from "../../services/common/version.ts";
+import { withProgress } from "../progress.ts";
 import { explained } from "../sand/explain.ts";
 import { certificateTrouble, readClientTls, type TlsOptions } from "../sand/tls.ts";
+import type { Terminal } from "../terminal.ts";
 
 export interface AgentOptions extends TlsOptions {
   /** A URL; undefined: the socket that the configuration names. */
@@ -124,4 +126,14 @@ export async function findOverlay(agent: AgentClient, wanted: string): Promise<N
     ? `; known are ${known.sort().join(", ")}`
     : "";
   throw new Refusal("not-found", `there is no overlay network "${wanted}"${hint}`);
+}
+
+/** The result of a request to the agent; a terminal sees that it is waited for. */
+export function waitingForAgent<T>(terminal: Terminal, request: Promise<T>): Promise<T> {
+  return withProgress("waiting for the agent", terminal.screen, request);
+}
+
+/** The name that commands have for a network; without one, the name in its record. */
+export function shownName({ known_as, name }: Network): string {
+  return known_as ?? name;
 }

@@ -4,7 +4,7 @@ import { Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import { asksForWords } from "../candidates.ts";
-import type { CommandModule } from "../commands.ts";
+import type { CommandModule } from "../command.ts";
 import { addDelete, addGet, outputOption, withServerOptions } from "../nex/commands.ts";
 import { explain } from "../../services/nexd/client/explain.ts";
 import { NexSession } from "../nex/session.ts";

@@ -107,7 +107,12 @@ Deno.test(`${rounds} mutated requests over sockets: each is answered or closed, 
 Deno.test(`${rounds} mutated targets and bodies without a socket: never a 500 (seed ${seed})`, async () => {
   const pick = randomFrom(seed + 1);
   const strictApi = fakeApi(strict);
-  const sources = { api: () => strictApi, report, metrics: new Registry() };
+  const sources = {
+    api: () => strictApi,
+    report,
+    metrics: new Registry(),
+    openApi: () => Promise.resolve("{}"),
+  };
   for (let i = 0; i < rounds; i++) {
     const bytes = mutated(pick), text = decode(bytes);
     const split = text.indexOf("\r\n\r\n") + 4;

@@ -1,5 +1,5 @@
 /** The commands of a clone, which are no part of the program that is shipped: `./strand test` and `./strand bench`. */
-import type { Command } from "../../cli/commands.ts";
+import type { Command } from "../../cli/command.ts";
 
 export const cloneCommands: readonly Command[] = [
   {
@@ -10,7 +10,7 @@ export const cloneCommands: readonly Command[] = [
   lab       with real daemons and clients in network namespaces; needs root
   etcd-3.5  some of these again, with Debian 13's etcd in place of Debian 12's
   all       all of them (the default; with FILTER alone, unit and lab)
-  FILTER    only files whose path contains this, or else tests whose name does
+  FILTER    only files whose path contains this, or else tests whose name does; refused where there is neither
   --times   list what every file took, not the longest ten alone
 
 Closes with "N passed, N failed, N skipped".`,

@@ -1,6 +1,7 @@
 /** The commands test and bench of a clone. */
 import assert from "node:assert/strict";
-import { type Command, commands } from "../../cli/commands.ts";
+import type { Command } from "../../cli/command.ts";
+import { commands } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";
 import { complete } from "../../cli/strand/completion.ts";
 import { cloneCommands } from "./commands.ts";
@@ -43,4 +44,14 @@ Deno.test("test and bench complete their operands, and refuse what they do not u
     assert.equal(code, 2);
     assert.match(text, new RegExp(`^strand ${args[0]}: .*; see "strand help ${args[0]}"$`));
   }
+});
+
+Deno.test("test refuses a filter that is in no path and in no name", async () => {
+  const word = ["no", "such", "word"].join("-");
+  const { code, text } = await said(["test", "unit", word]);
+  assert.equal(code, 2);
+  assert.match(
+    text,
+    new RegExp(`FILTER: "${word}" is neither a part of a test file's path nor of a test's name`),
+  );
 });

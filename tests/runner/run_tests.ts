@@ -213,14 +213,34 @@ async function select(groups: readonly Group[], filter?: string): Promise<Select
     group,
     files: files.filter((file) => filter === undefined || file.includes(filter)),
   })).filter(({ files }) => files.length > 0);
-  if (chosen.length === 0) {
-    return groups.map((group) => ({ group, batches: [group.folders], name: filter }));
+  const isPath = chosen.length > 0 || filter === undefined;
+  const selected = isPath ? chosen : await mentioning(all, filter);
+  if (selected.length === 0) {
+    throw new UsageError(`FILTER: "${filter}" is neither a part of a test file's path nor of a test's name`);
   }
-  return chosen.map(({ group, files }) => ({
+  return selected.map(({ group, files }) => ({
     group,
     batches: group.apart ? files.map((file) => [file]) : [files],
-    name: undefined,
+    name: isPath ? undefined : filter,
   }));
+}
+
+interface GroupFiles {
+  readonly group: Group;
+  readonly files: readonly string[];
+}
+
+/** The files with every word of the filter, one of which may have a test with such a name: a name may be put together. */
+async function mentioning(all: readonly GroupFiles[], filter: string): Promise<GroupFiles[]> {
+  const words = filter.split(/\s+/);
+  const found = await Promise.all(all.map(async ({ group, files }) => {
+    const texts = await Promise.all(files.map((file) => Deno.readTextFile(root + file)));
+    return {
+      group,
+      files: files.filter((_, i) => words.every((word) => texts[i]?.includes(word))),
+    };
+  }));
+  return found.filter(({ files }) => files.length > 0);
 }
 
 async function isFile(path: string): Promise<boolean> {

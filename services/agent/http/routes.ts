@@ -26,6 +26,8 @@ export interface Sources {
   readonly api: () => AgentApi;
   readonly report: () => Report;
   readonly metrics: Registry;
+  /** The OpenAPI document of the API, as JSON. */
+  readonly openApi: () => Promise<string>;
   /** Present only for requests at the Unix socket. */
   readonly attachments?: () => AttachmentsApi;
   readonly ports?: () => PortsApi;
@@ -179,9 +181,8 @@ const routes = {
   "/readyz": side("/readyz"),
   "/metrics": side("/metrics"),
   "/openapi.json": {
-    async GET(): Promise<Answer> {
-      const { documentText } = await import("./openapi/document.ts");
-      return { status: 200, type: "application/json", body: documentText };
+    async GET({ openApi }): Promise<Answer> {
+      return { status: 200, type: "application/json", body: await openApi() };
     },
   },
 } satisfies Table;

@@ -25,7 +25,12 @@ async function call(
   const bytes = body instanceof Uint8Array
     ? body
     : new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
-  const sources = { api: () => fakeApi(api), report, metrics: new Registry() };
+  const sources = {
+    api: () => fakeApi(api),
+    report,
+    metrics: new Registry(),
+    openApi: () => Promise.resolve("{}"),
+  };
   const answer = await answerTo(sources, { method, target, body: bytes }).catch(errorAnswer);
   const json = answer.type === "application/json" ? JSON.parse(answer.body) : {};
   return { status: answer.status, body: json, text: answer.body, headers: answer.headers ?? {} };

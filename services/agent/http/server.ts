@@ -160,7 +160,8 @@ export async function serveAgentApi(api: () => AgentApi, options: ApiServerOptio
     await Promise.all(servers.map((server) => server.close()));
   };
 
-  const sources = { api, report, metrics };
+  const openApi = async () => (await import("./openapi/document.ts")).documentText;
+  const sources = { api, report, metrics, openApi };
   const listener = listenOn(listen, "HTTP_HOST and PORT");
   open(listener, { name: "the API", most: connectionLimit(4096, 1 / 4), tls }, sources);
   if (local) {
