@@ -1,4 +1,6 @@
 /** A rtnetlink(7) or nfnetlink socket: requests, batches of changes, and dumps that are complete and consistent. */
+import { Mutex } from "../services/common/async.ts";
+import { concat } from "../services/common/bytes.ts";
 import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
 import { interfaceIndex } from "./interface_index.ts";
@@ -46,7 +48,7 @@ export class Netlink implements Disposable {
   #sequence = 1;
   #isSetUp = false;
   #closed = false;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #requests = new Mutex();
   /** The buffer that a thread of the pool reads; the reference keeps it from being freed meanwhile. */
   #sending = new Uint8Array(0);
   #received = spare.pop() ?? new Uint8Array(64 << 10);
@@ -84,12 +86,7 @@ export class Netlink implements Disposable {
    */
   async run(...requests: readonly Request[]): Promise<void> {
     if (!requests.length) return;
-    const bytes = new Uint8Array(requests.reduce((sum, { message }) => sum + aligned(message.length), 0));
-    let at = 0;
-    for (const { message } of requests) {
-      bytes.set(message, at);
-      at += aligned(message.length);
-    }
+    const bytes = concat(requests.map(({ message }) => message), aligned);
     for (const { index, errno, detail } of await this.exchange(bytes, requests.length)) {
       const request = requests[index];
       if (request && request.already !== errno) throw new SystemError(request.what, errno, detail);
@@ -179,9 +176,8 @@ export class Netlink implements Disposable {
   /** Closes the socket after a running call has ended. */
   close(): void {
     if (this.#closed) return;
-    const underWay = this.#last;
     this.#closed = true;
-    underWay.then(() => {
+    void this.#requests.run(() => {
       libc.close(this.fd);
       if (spare.length < 8) spare.push(this.#received);
     });
@@ -243,9 +239,7 @@ export class Netlink implements Disposable {
   #exclusive<T>(body: () => Promise<T>): Promise<T> {
     // The descriptor's number may belong to another file by now.
     if (this.#closed) return Promise.reject(new SystemError("use a closed netlink socket", EBADF));
-    const result = this.#last.then(body);
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#requests.run(body);
   }
 }
 

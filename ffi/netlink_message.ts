@@ -81,11 +81,6 @@ export function u32(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
 
-/** A value of 32 bits in network order. */
-export function be32(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
-}
-
 /** A value of 64 bits in network order. */
 export function be64(value: number): Uint8Array {
   const bytes = new Uint8Array(8);

@@ -2,11 +2,11 @@
  * Changes and lists tables of nf_tables (nft(8)), by nfnetlink's messages
  * (include/uapi/linux/netfilter/nf_tables.h). Changes are sent as one batch, of which the kernel makes all or none.
  */
+import { bytesOf32, concat } from "../services/common/bytes.ts";
 import { EAFNOSUPPORT, ENOENT, EOPNOTSUPP, EPROTONOSUPPORT, SystemError } from "./errno.ts";
 import { Netlink, NETLINK_NETFILTER, type Request } from "./netlink.ts";
 import {
   type Attribute,
-  be32,
   be64,
   encodeMessage,
   NLM_F_CREATE,
@@ -69,7 +69,7 @@ export function deleteTable(table: Table): Request {
 
 /** A counter that rules of the table refer to. */
 export function newCounter(table: Table, name: string): Request {
-  const attributes: Attribute[] = [[1, text(table.name)], [2, text(name)], [3, be32(COUNTER)], [4, []]];
+  const attributes: Attribute[] = [[1, text(table.name)], [2, text(name)], [3, bytesOf32(COUNTER)], [4, []]];
   return request(table, `add counter ${name}`, NEWOBJ, NLM_F_CREATE, attributes);
 }
 
@@ -91,9 +91,9 @@ export function newSet(
   return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
     [1, text(table.name)],
     [2, text(name)],
-    [4, be32(type)],
-    [5, be32(length)],
-    [10, be32(id)],
+    [4, bytesOf32(type)],
+    [5, bytesOf32(length)],
+    [10, bytesOf32(id)],
     [13, shown],
   ]);
 }
@@ -106,11 +106,11 @@ export function newRates(table: Table, name: string, type: number, length: numbe
   return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
     [1, text(table.name)],
     [2, text(name)],
-    [3, be32(NFT_SET_TIMEOUT | NFT_SET_EVAL)],
-    [4, be32(type)],
-    [5, be32(length)],
-    [9, [[1, be32(RATES)]]],
-    [10, be32(id)],
+    [3, bytesOf32(NFT_SET_TIMEOUT | NFT_SET_EVAL)],
+    [4, bytesOf32(type)],
+    [5, bytesOf32(length)],
+    [9, [[1, bytesOf32(RATES)]]],
+    [10, bytesOf32(id)],
     [11, be64(60_000)],
     [13, HOST_ORDER],
   ]);
@@ -124,7 +124,7 @@ export function newChain(table: Table, name: string, hook: Hook): Request {
 }
 
 function hooked({ at, priority }: Hook): Attribute[] {
-  return [[4, [[1, be32(HOOKS[at])], [2, be32(priority)]]], [5, be32(NF_ACCEPT)]];
+  return [[4, [[1, bytesOf32(HOOKS[at])], [2, bytesOf32(priority)]]], [5, bytesOf32(NF_ACCEPT)]];
 }
 
 /** A rule at the chain's end, or at its beginning. */
@@ -177,14 +177,8 @@ function changeKeys(
 export async function commit(netlink: Netlink, requests: readonly Request[]): Promise<void> {
   if (!requests.length) return;
   const messages = [bound(BATCH_BEGIN), ...requests.map(({ message }) => message), bound(BATCH_END)];
-  const bytes = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const message of messages) {
-    bytes.set(message, at);
-    at += message.length;
-  }
   // The last change is acknowledged: earlier kernels acknowledge no end of a batch.
-  const [first] = await netlink.exchange(bytes, requests.length + 1);
+  const [first] = await netlink.exchange(concat(messages), requests.length + 1);
   if (!first) return;
   const what = requests[first.index - 1]?.what ?? "use nf_tables";
   throw new SystemError(what, first.errno, first.detail);
@@ -215,7 +209,7 @@ export async function readGeneration(netlink: Netlink): Promise<number | undefin
 
 /** True when the table is there and in use; undefined: there is none. */
 export function hasTable(netlink: Netlink, table: Table): Promise<boolean | undefined> {
-  return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, be32(0)]]);
+  return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, bytesOf32(0)]]);
 }
 
 /** True when the table is there, in use, with a chain as {@link newChain} makes it. @returns undefined: no such table */
@@ -312,7 +306,7 @@ export function readCounters(netlink: Netlink, table: Table): Promise<Map<string
 
 /** The message of {@link readCounters}. */
 export function countersRequest(table: Table): Uint8Array<ArrayBuffer> {
-  return encode(table, GETOBJ, 0, [[1, text(table.name)], [3, be32(COUNTER)]]);
+  return encode(table, GETOBJ, 0, [[1, text(table.name)], [3, bytesOf32(COUNTER)]]);
 }
 
 /** Adds the counter of one message of the answer. */

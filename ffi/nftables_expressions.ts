@@ -2,7 +2,8 @@
  * Builds the expressions of nf_tables rules (nft(8)), with their attributes as the kernel takes and lists them
  * (include/uapi/linux/netfilter/nf_tables.h).
  */
-import { type Attribute, be32, be64, text, u32, u8 } from "./netlink_message.ts";
+import { bytesOf32 } from "../services/common/bytes.ts";
+import { type Attribute, be64, text, u32, u8 } from "./netlink_message.ts";
 
 const DATA_VALUE = 1, DATA_VERDICT = 2;
 /** The number of the objects that are counters. */
@@ -29,20 +30,23 @@ export type Rule = readonly Expression[];
 
 /** Loads a property of the frame; an interface's name has 16 octets. */
 export function loadMeta(key: number, register = FIRST): Expression {
-  return ["meta", [[2, be32(key)], [1, be32(register)]]];
+  return ["meta", [[2, bytesOf32(key)], [1, bytesOf32(register)]]];
 }
 
 /** Sets a property of the frame to 32 bits in this host's order. */
 export function setMeta(key: number, value: number): Expression[] {
   return [
-    ["immediate", [[1, be32(FIRST)], [2, [[DATA_VALUE, u32(value)]]]]],
-    ["meta", [[2, be32(key)], [3, be32(FIRST)]]],
+    ["immediate", [[1, bytesOf32(FIRST)], [2, [[DATA_VALUE, u32(value)]]]]],
+    ["meta", [[2, bytesOf32(key)], [3, bytesOf32(FIRST)]]],
   ];
 }
 
 /** Loads octets of the frame. The rule does not apply to a frame that is too short. */
 export function loadPayload(header: number, offset: number, length: number, register = FIRST): Expression {
-  return ["payload", [[1, be32(register)], [2, be32(header)], [3, be32(offset)], [4, be32(length)]]];
+  return ["payload", [[1, bytesOf32(register)], [2, bytesOf32(header)], [3, bytesOf32(offset)], [
+    4,
+    bytesOf32(length),
+  ]]];
 }
 
 /** Goes on with the rule where the first register begins with these octets. */
@@ -56,16 +60,19 @@ export function isOther(...octets: number[]): Expression {
 }
 
 function compare(operation: number, octets: readonly number[]): Expression {
-  return ["cmp", [[1, be32(FIRST)], [2, be32(operation)], [3, [[DATA_VALUE, Uint8Array.from(octets)]]]]];
+  return ["cmp", [[1, bytesOf32(FIRST)], [2, bytesOf32(operation)], [3, [[
+    DATA_VALUE,
+    Uint8Array.from(octets),
+  ]]]]];
 }
 
 /** Leaves of the first register what a mask has. */
 export function masked(...mask: number[]): Expression {
   const none = new Uint8Array(mask.length);
   return ["bitwise", [
-    [1, be32(FIRST)],
-    [2, be32(FIRST)],
-    [3, be32(mask.length)],
+    [1, bytesOf32(FIRST)],
+    [2, bytesOf32(FIRST)],
+    [3, bytesOf32(mask.length)],
     [4, [[DATA_VALUE, Uint8Array.from(mask)]]],
     [5, [[DATA_VALUE, none]]],
   ]];
@@ -73,28 +80,28 @@ export function masked(...mask: number[]): Expression {
 
 /** Goes on with the rule where a set has what is loaded, or has it not. */
 export function isIn(set: string, wanted = true): Expression {
-  return ["lookup", [[1, text(set)], [2, be32(FIRST)], [5, be32(wanted ? 0 : 1)]]];
+  return ["lookup", [[1, text(set)], [2, bytesOf32(FIRST)], [5, bytesOf32(wanted ? 0 : 1)]]];
 }
 
 /** Counts the frame in a counter of the table. */
 export function countIn(counter: string): Expression {
-  return ["objref", [[1, be32(COUNTER)], [2, text(counter)]]];
+  return ["objref", [[1, bytesOf32(COUNTER)], [2, text(counter)]]];
 }
 
 /** Ends the chain for the frame. */
 export function end(verdict: "accept" | "drop"): Expression {
-  const code = be32(verdict === "accept" ? NF_ACCEPT : NF_DROP);
-  return ["immediate", [[1, be32(0)], [2, [[DATA_VERDICT, [[1, code]]]]]]];
+  const code = bytesOf32(verdict === "accept" ? NF_ACCEPT : NF_DROP);
+  return ["immediate", [[1, bytesOf32(0)], [2, [[DATA_VERDICT, [[1, code]]]]]]];
 }
 
 /** Loads the state of the packet's connection: a bit in 32, in this host's order. */
 export function loadConnectionState(): Expression {
-  return ["ct", [[1, be32(FIRST)], [2, be32(0)]]];
+  return ["ct", [[1, bytesOf32(FIRST)], [2, bytesOf32(0)]]];
 }
 
 /** Loads the status of the packet's connection: bits in 32, in this host's order. */
 export function loadConnectionStatus(): Expression {
-  return ["ct", [[1, be32(FIRST)], [2, be32(2)]]];
+  return ["ct", [[1, bytesOf32(FIRST)], [2, bytesOf32(2)]]];
 }
 
 /** The bit of {@link loadConnectionStatus} of a connection whose destination was changed, as for a published port. */
@@ -111,9 +118,12 @@ export function masquerade(): Expression {
 /** Lowers a TCP SYN's maximum segment size to what the MTU of the packet's route allows. */
 export function clampSegments(): Expression[] {
   return [
-    ["rt", [[1, be32(FIRST)], [2, be32(3)]]],
-    ["byteorder", [[1, be32(FIRST)], [2, be32(FIRST)], [3, be32(1)], [4, be32(2)], [5, be32(2)]]],
-    ["exthdr", [[7, be32(FIRST)], [2, u8(2)], [3, be32(2)], [4, be32(2)], [6, be32(1)]]],
+    ["rt", [[1, bytesOf32(FIRST)], [2, bytesOf32(3)]]],
+    ["byteorder", [[1, bytesOf32(FIRST)], [2, bytesOf32(FIRST)], [3, bytesOf32(1)], [4, bytesOf32(2)], [
+      5,
+      bytesOf32(2),
+    ]]],
+    ["exthdr", [[7, bytesOf32(FIRST)], [2, u8(2)], [3, bytesOf32(2)], [4, bytesOf32(2)], [6, bytesOf32(1)]]],
   ];
 }
 
@@ -127,14 +137,14 @@ export function isOver(set: string, perSecond: number, burst: number): Expressio
   const limit: Attribute[] = [
     [1, be64(perSecond)],
     [2, be64(1)],
-    [3, be32(burst)],
-    [4, be32(0)],
-    [5, be32(1)],
+    [3, bytesOf32(burst)],
+    [4, bytesOf32(0)],
+    [5, bytesOf32(1)],
   ];
   return ["dynset", [
     [1, text(set)],
-    [3, be32(1)],
-    [4, be32(FIRST)],
+    [3, bytesOf32(1)],
+    [4, bytesOf32(FIRST)],
     [7, [[1, text("limit")], [2, limit]]],
   ]];
 }

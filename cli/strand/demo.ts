@@ -1,5 +1,5 @@
 /** `strand demo`: runs every service on one machine, in network namespaces that are removed afterwards. */
-import { aborted } from "../../services/common/async.ts";
+import { untilAborted } from "../../services/common/async.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import { playBlue } from "./demo_blue.ts";
 import { ask, lease } from "./demo_client.ts";
@@ -28,7 +28,6 @@ export async function main(args: string[]): Promise<number> {
   forgetSettings();
   const stop = onStopSignals();
   const tell = new Narrator(json ? "json" : "text", stop.signal);
-  const stopped = aborted(stop.signal).then(() => undefined);
   let held = false;
   {
     await using demo = await startDemo(!once);
@@ -37,12 +36,12 @@ export async function main(args: string[]): Promise<number> {
       if (!stop.signal.aborted) tell.aside(`The services' last words:\n${demo.tail()}`);
     });
     // A step that is under way when Ctrl-C comes is not waited for: the demo's end fails it.
-    const overlay = await Promise.race([played, stopped]);
+    const overlay = await untilAborted(played, stop.signal);
     held = overlay !== undefined;
     if (overlay && !once) {
       tell.aside(lookAround(demo, overlay));
       // Until Ctrl-C, unless a service ends first.
-      await Promise.race([stopped, demo.ended]);
+      await untilAborted(demo.ended, stop.signal);
       if (!stop.signal.aborted) tell.failed("a service ended by itself", demo.tail());
       held = stop.signal.aborted;
     }

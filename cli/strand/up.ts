@@ -8,7 +8,7 @@ import type { DaemonName } from "../../services/common/daemon.ts";
 import { formatHostPort, type HostPort, isLoopback } from "../../services/common/host_port.ts";
 import { createLog, type Log } from "../../services/common/log.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
-import { aborted } from "../../services/common/async.ts";
+import { aborted, untilAborted } from "../../services/common/async.ts";
 import type { Report } from "../../services/common/http_status.ts";
 import { ServiceManager } from "../../services/common/service_manager.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
@@ -61,8 +61,7 @@ export async function main(args: string[]): Promise<number> {
         throw new Refusal("unavailable", message, { cause: error });
       })
     );
-    // Either may come first, and both are one event of this process.
-    await Promise.race([Promise.all(started), aborted(stop.signal)]);
+    await untilAborted(Promise.all(started), stop.signal);
     if (!stop.signal.aborted) {
       manager.started();
       log.info({ ready: "all" }, "every service is ready");

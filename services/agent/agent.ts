@@ -27,7 +27,7 @@ import type {
 } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
-import { createEndpoint, type EndpointMaker } from "./create_endpoint.ts";
+import { createEndpoint, type EndpointMaker, SET_UP_MS } from "./create_endpoint.ts";
 import { EndpointsInNamespaces } from "./endpoints_in_namespaces.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
@@ -39,11 +39,6 @@ import type { Absence, WayHere } from "./way_here.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
-/**
- * How long this host may take to set up an endpoint whose record is written, in ms; if etcd loses events, it never
- * does.
- */
-const PATIENCE = 10_000;
 /** A request that must write fails at once when etcd has been out of reach for this long, in ms. */
 const AWAY = 1000;
 /**
@@ -243,7 +238,7 @@ export class Agent implements AgentApi {
         throw error;
       });
       // The record is gone from etcd; what is left in the kernel goes at the latest with the next full comparison.
-      await followed(id, done, PATIENCE);
+      await followed(id, done, SET_UP_MS);
       failpoint("delete:after-kernel");
     } finally {
       using.release();

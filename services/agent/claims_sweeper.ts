@@ -1,4 +1,5 @@
 /** Repairs the address claims of this host's networks in etcd at intervals, and deletes what is left of deleted networks. */
+import { repeat } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import { planSweep, type Suspects } from "../overlay/sweep.ts";
 import { planNamesLeft } from "../overlay_names/networks.ts";
@@ -21,8 +22,7 @@ export class ClaimsSweeper {
   /** The records by which each network's claims were found right; removed when anything else of the network changes. */
   readonly #right = new Map<string, { network: NetworkRecord; claims: AllocationRecord | undefined }>();
   readonly #unsubscribe: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #stop: () => Promise<void>;
   #closed = false;
 
   /**
@@ -37,15 +37,8 @@ export class ClaimsSweeper {
     this.#unsubscribe = context.view.subscribe((changes) => {
       for (const id of changes.keys()) this.#right.delete(id);
     });
-    this.#next();
-  }
-
-  #next(): void {
     // The random part keeps hosts that were started together from sweeping at the same moment.
-    const wait = this.graceMs * PART * (0.8 + Math.random() * 0.4);
-    this.#timer = setTimeout(() => {
-      this.#running = this.sweep().finally(() => this.#closed || this.#next());
-    }, wait);
+    this.#stop = repeat(() => graceMs * PART * (0.8 + Math.random() * 0.4), () => this.sweep());
   }
 
   /** Includes a network in each sweep until none of its addresses is without an endpoint. */
@@ -135,8 +128,7 @@ export class ClaimsSweeper {
   async close(): Promise<void> {
     this.#closed = true;
     this.#unsubscribe();
-    clearTimeout(this.#timer);
-    await this.#running;
+    await this.#stop();
   }
 
   #tell(name: string, { freed, claimed }: { freed: number; claimed: number }): void {

@@ -28,7 +28,7 @@ import { randomMac, type VethNames } from "./veth_names.ts";
  * How long this host may take to set up an endpoint whose record is written, in ms; if etcd loses events, it never
  * does.
  */
-const PATIENCE = 10_000;
+export const SET_UP_MS = 10_000;
 
 /** The metric of a default route that was not asked for: any other one that the namespace gets later is preferred. */
 const LAST = 4096;
@@ -162,20 +162,18 @@ async function writeAndSetUp(
   span?.setAttribute("strand.endpoint", id);
   const setUp = activation && worker.carriedOut(id);
   const wanted: EndpointRequest = {
-    ...{
-      id,
-      now: timestamp(),
-      address,
-      mac,
-      name,
-      wishedName,
-      aliases,
-      wishedAliases,
-      activation,
-      attachment,
-      allowed,
-      traceparent: traceparentOf(span),
-    },
+    id,
+    now: timestamp(),
+    address,
+    mac,
+    name,
+    wishedName,
+    aliases,
+    wishedAliases,
+    activation,
+    attachment,
+    allowed,
+    traceparent: traceparentOf(span),
   };
   const written = await inSpan("write to etcd", { parent: span?.spanContext() }, async (span) => {
     const written = await worker.writer.create(wanted);
@@ -188,8 +186,8 @@ async function writeAndSetUp(
   if (!setUp) return written;
   const { hostname } = written.record;
   try {
-    await deadline(setUp, PATIENCE, () => {
-      const message = `endpoint ${id} is not set up on ${hostname} after ${PATIENCE / 1000} s`;
+    await deadline(setUp, SET_UP_MS, () => {
+      const message = `endpoint ${id} is not set up on ${hostname} after ${SET_UP_MS / 1000} s`;
       throw new Refusal("unavailable", message);
     });
     return written;
@@ -212,7 +210,7 @@ async function takeBack(worker: NetworkWorker, id: string, error: unknown): Prom
     throw new Refusal("unavailable", message, { cause });
   });
   // The record is gone from etcd; what is left in the kernel is removed by the next comparison.
-  await deadline(gone, PATIENCE).catch(() => {});
+  await deadline(gone, SET_UP_MS).catch(() => {});
 }
 
 /** A container that was replaced leaves endpoints of its former namespace: those of this network become inactive now. */
@@ -239,10 +237,8 @@ export async function waitForHosts(
   const behind = () => view.space(network).hostsBehind(revision);
   if (behind().length) {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
     const stop = view.subscribe((changes) => changes.has(network) && !behind().length && resolve());
-    await promise;
-    clearTimeout(timer);
+    await deadline(promise, waitMs);
     stop();
   }
   // SAND's agents do not report what they have applied.

@@ -23,6 +23,18 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
+/** The result of `promise`, or undefined as soon as `signal` is aborted. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const stopped = Promise.withResolvers<undefined>(), stop = () => stopped.resolve(undefined);
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([promise, stopped.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** The result of `promise` or, when that takes longer than `ms`, what `late` returns or throws. */
 export async function deadline<T, L = undefined>(
   promise: Promise<T>,
@@ -93,7 +105,7 @@ export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
   /** @returns what the task returns or throws, which concerns no other task */
-  run<T>(task: () => Promise<T>): Promise<T> {
+  run<T>(task: () => T | Promise<T>): Promise<T> {
     const turn = this.#last.then(task);
     this.#last = turn.catch(() => {});
     return turn;

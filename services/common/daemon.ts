@@ -1,7 +1,7 @@
 /** Runs a long-running process: configuration, log, metrics, status server, and an orderly shutdown. */
 import { parseArgs } from "node:util";
 import type { Registry } from "prom-client";
-import { aborted, deadline, unobserved } from "./async.ts";
+import { deadline, unobserved, untilAborted } from "./async.ts";
 import type { Certificate } from "./certificate.ts";
 import { Certificates } from "./certificates.ts";
 import { type Config, loadConfig } from "./config.ts";
@@ -138,14 +138,13 @@ export async function runDaemon(
     const status = serveStatus(at, { report: daemon.report, metrics, log, abort: options.abort, actions });
     daemon.defer("status server", () => status.close());
     daemon.check(() => status.problem());
-    // Races without a deadline: each of the three happens once, and ends the process.
-    const asked = aborted(stop.signal);
-    await Promise.race([start(daemon), asked, failure.promise]);
+    // There is no deadline: a failure and a signal each happen once, and end the process.
+    await untilAborted(Promise.race([start(daemon), failure.promise]), stop.signal);
     if (!stop.signal.aborted) {
       health.started = true;
       manager.started();
       log.info({ metrics: formatHostPort(status.at), version }, "started");
-      await Promise.race([asked, failure.promise]);
+      await untilAborted(failure.promise, stop.signal);
     }
     log.info("stopping");
     return 0;

@@ -1,4 +1,5 @@
 /** Takes each received DHCP message to its reply, with a commit to etcd in between where a lease changes. */
+import { TimeLimit } from "../common/async.ts";
 import { type Log, OncePerMinute } from "../common/log.ts";
 import { Ip } from "../common/ip.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
@@ -172,7 +173,8 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
       if (!outcome.committed) {
         this.counts.conflicts++;
         outdated = true;
-        await mirror.caughtUp(outcome.current, { signal: AbortSignal.timeout(PATIENCE) });
+        using limit = new TimeLimit(PATIENCE);
+        await mirror.caughtUp(outcome.current, { signal: limit.signal });
         outdated = false;
         decision = await this.#again(from, arrival, planned, attempt);
       }

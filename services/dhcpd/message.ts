@@ -1,5 +1,5 @@
 /** Reads DHCP messages (RFC 2131 §2) in place, without copying what is not asked for. */
-import { read16, read32 } from "../common/bytes.ts";
+import { concat, read16, read32 } from "../common/bytes.ts";
 import { MAGIC_COOKIE, Opt, OPTIONS_AT } from "./numbers.ts";
 
 const FILE_AT = 108;
@@ -114,7 +114,7 @@ export class Message {
     for (let i = 0; i < this.#pieces.length; i += 2) {
       if (this.#pieces[i] === number) parts.push(this.#piece(this.#pieces[i + 1] ?? 0));
     }
-    return parts.length === 1 ? first : join(parts);
+    return parts.length === 1 ? first : concat(parts);
   }
 
   /** Notes the options in one field; false when one of them runs past it. */
@@ -171,14 +171,4 @@ export function subOption(payload: Uint8Array, number: number): Uint8Array | und
 /** Four bytes as a 32-bit value; undefined when there are more or fewer. */
 export function u32Of(bytes: Uint8Array | undefined): number | undefined {
   return bytes?.length === 4 ? read32(bytes, 0) : undefined;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

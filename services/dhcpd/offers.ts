@@ -1,4 +1,5 @@
 /** Remembers the addresses that were offered a moment ago, so that no other client is offered them meanwhile. */
+import { fnv1a } from "../common/hash.ts";
 import type { Offered } from "../nex/leases.ts";
 import { Unused } from "./unused.ts";
 
@@ -50,7 +51,7 @@ export class Offers {
       const { next, spread, spreadUntil } = this.#search;
       this.#hasSearched = true;
       if (spreadUntil <= this.#now) return Math.max(lowest, next);
-      return lowest + hash(this.#client) % Math.max(1, Math.min(spread, end - lowest + 1));
+      return lowest + fnv1a(this.#client) % Math.max(1, Math.min(spread, end - lowest + 1));
     },
   };
 
@@ -111,11 +112,4 @@ export class Offers {
     if (!search) this.#searches.set(network, search = { next: 0, spread: 0, spreadUntil: 0 });
     return search;
   }
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
 }

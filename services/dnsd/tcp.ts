@@ -1,5 +1,6 @@
 /** DNS over TCP (RFC 7766). Several queries of one connection are answered at once. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { Mutex } from "../common/async.ts";
 import { read16, write16 } from "../common/bytes.ts";
 import { Acceptor, type Client, connectionLimit, type Listening } from "../common/http/acceptor.ts";
 import { HEADER } from "./wire.ts";
@@ -68,7 +69,7 @@ class TcpConnection implements Client {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #idle: number;
   /** Answers go out one after another. */
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writes = new Mutex();
   #unwritten = 0;
   #resume: (() => void) | undefined;
   #open = true;
@@ -137,8 +138,7 @@ class TcpConnection implements Client {
         write16(message, 0, answer.length);
         message.set(answer, 2);
         this.#unwritten += message.length;
-        this.#writing = this.#writing.then(() => this.#write(message));
-        await this.#writing;
+        await this.#writes.run(() => this.#write(message));
         this.#unwritten -= message.length;
       }
     } catch {

@@ -2,6 +2,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { releaseMemory } from "../../ffi/release_memory.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
+import { untilAborted } from "../common/async.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Problem } from "../common/http_status.ts";
@@ -67,10 +68,7 @@ export function main(args: string[]): Promise<number> {
       gauge(metrics, "gatewayd_networks", "Networks at whose gateways it answers.", () => networks.size);
       await started;
       // No deadline: until the agent has sent its networks there is nothing to answer, and readiness says so.
-      await Promise.race([
-        first.promise,
-        new Promise((end) => daemon.stopping.addEventListener("abort", end)),
-      ]);
+      await untilAborted(first.promise, daemon.stopping);
     },
   );
 }

@@ -3,42 +3,18 @@ import { diff, diffVeth, lostVeths } from "./diff.ts";
 import type { KernelOp } from "./ops.ts";
 import { type NetworkState, PARTLY_PINNED, type PeerState, type VethState } from "./state.ts";
 import { forAll } from "../../tests/lab/property.ts";
+import { networkState, vethState } from "./testing.ts";
 import { perform, singly } from "./testing_kernel.ts";
 
 function performAll(state: NetworkState | undefined, ops: readonly KernelOp[]): NetworkState | undefined {
   return ops.reduce(perform, state);
 }
 
-const desired: NetworkState = {
-  loopbackUp: true,
-  bridge: { up: true, mtu: 8950, addresses: ["10.0.0.1/24"] },
-  vxlan: {
-    vni: 4,
-    port: 4789,
-    proxy: true,
-    rootUnderlay: true,
-    learning: false,
-    mtu: 8950,
-    inBridge: true,
-    up: true,
-  },
-  veths: new Map([["sand0001", {
-    mtu: 8950,
-    inBridge: true,
-    up: true,
-    peer: {
-      netns: "/c1",
-      name: "sand0002",
-      mac: "02:84:0a:00:00:02",
-      addresses: ["10.0.0.2/24"],
-      mtu: 8950,
-      up: true,
-    },
-  }]]),
+const desired = networkState({ vni: 4, mtu: 8950 }, {
+  veths: new Map([["sand0001", vethState({ netns: "/c1", name: "sand0002", mtu: 8950 })]]),
   arp: new Map([[0x0a000003, 0x02840a000003]]),
   fdb: new Map([[0x02840a000003, 0xc0000202]]),
-  flood: new Set(),
-};
+});
 
 Deno.test("diff() builds everything from nothing, in an order that the kernel takes", () => {
   const ops = diff(undefined, desired);

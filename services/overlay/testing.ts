@@ -8,6 +8,7 @@ import {
   sandSchema,
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
+import type { NetworkState, PeerState, VethState } from "./state.ts";
 import { View } from "./view.ts";
 
 /** The network of most tests. */
@@ -21,6 +22,38 @@ export const network: NetworkRecord = {
   ip_range: "10.0.0.0/24",
   gateway: "10.0.0.1/24",
 };
+
+/** A network's state in the kernel, with the vxlan device of that VNI and these parts in place of empty ones. */
+export function networkState(
+  { vni, mtu }: { readonly vni: number; readonly mtu: number },
+  parts: Partial<NetworkState> = {},
+): NetworkState {
+  return {
+    loopbackUp: true,
+    bridge: { up: true, mtu, addresses: ["10.0.0.1/24"] },
+    vxlan: {
+      vni,
+      port: 4789,
+      proxy: true,
+      rootUnderlay: true,
+      learning: false,
+      mtu,
+      inBridge: true,
+      up: true,
+    },
+    veths: new Map(),
+    arp: new Map(),
+    fdb: new Map(),
+    flood: new Set(),
+    ...parts,
+  };
+}
+
+/** A veth to the container with the address 10.0.0.2. */
+export function vethState({ netns, name, mtu }: Pick<PeerState, "netns" | "name" | "mtu">): VethState {
+  const addresses = ["10.0.0.2/24"], mac = "02:84:0a:00:00:02";
+  return { mtu, inBridge: true, up: true, peer: { netns, name, mac, addresses, mtu, up: true } };
+}
 
 /** An endpoint of that network, as it is stored. */
 export function endpointRecord(id: string, fields: Partial<EndpointRecord> = {}): EndpointRecord {

@@ -1,4 +1,5 @@
 /** The committer sends plans to etcd as guarded transactions. Several plans may share one transaction. */
+import { TimeLimit } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { UnknownOutcome } from "./errors.ts";
@@ -154,7 +155,8 @@ export class StoreCommitter implements Committer {
   /** An unknown outcome is reported only when the fence has settled it. */
   async #settle(error: unknown, fence: Guard | undefined): Promise<void> {
     if (!fence || !(error instanceof UnknownOutcome)) return;
-    const late = AbortSignal.timeout(MOVE_MS);
+    using limit = new TimeLimit(MOVE_MS);
+    const late = limit.signal;
     await this.#fence.passed(fence.modRevision, late).catch((reason) => {
       if (!late.aborted) throw reason;
       throw new Refusal(

@@ -3,7 +3,7 @@ import { Refusal } from "../common/refusal.ts";
 import type { ChangeStore } from "./change_store.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { type Fate, fateOf } from "./fate.ts";
-import { delay } from "../common/async.ts";
+import { delay, TimeLimit } from "../common/async.ts";
 import { type Guard, keyOf, type Outcome, type Plan } from "./types.ts";
 
 const RETRY_MS = 250;
@@ -65,7 +65,8 @@ async function readAgain<T>(
   lost: UnknownOutcome,
   patienceMs: number,
 ): Promise<readonly Guard[]> {
-  const signal = AbortSignal.timeout(patienceMs);
+  using limit = new TimeLimit(patienceMs);
+  const { signal } = limit;
   for (;;) {
     try {
       await store.settled(keys, signal);

@@ -1,6 +1,6 @@
 /** Forwards a CONNECT to the agent of another host, where this host has no active endpoint of the network. */
 import { abortConnection } from "../../../ffi/abort.ts";
-import { abortable, delay } from "../../common/async.ts";
+import { abortable, delay, TimeLimit } from "../../common/async.ts";
 import { formatHostPort, type HostPort, tryParseHostPort } from "../../common/host_port.ts";
 import { dial } from "../../common/http/dial.ts";
 import { type End, RestEnd } from "../../common/http/ends.ts";
@@ -57,11 +57,11 @@ export async function forward(
         continue;
       }
       try {
-        const late = AbortSignal.timeout(options.answerWithin);
+        using limit = new TimeLimit(options.answerWithin);
         const { status, body, rest } = await unlessFrozen(
           address,
           options,
-          AbortSignal.any([signal, late]),
+          AbortSignal.any([signal, limit.signal]),
           sendConnect(end, address, destination),
         );
         if (status === 200) return new RestEnd(rest, end);
@@ -87,7 +87,8 @@ async function connectTo(
   { tls, reachWithin }: ForwardOptions,
   signal: AbortSignal,
 ): Promise<End> {
-  const late = AbortSignal.timeout(reachWithin);
+  using limit = new TimeLimit(reachWithin);
+  const late = limit.signal;
   try {
     return await dial({ ...address, tls }, {
       signal: AbortSignal.any([signal, late]),
@@ -120,11 +121,11 @@ async function unlessFrozen<T>(
   const askVersion = async () => {
     await delay(options.silentFor, stop);
     if (stop.aborted) return;
-    const late = AbortSignal.timeout(options.reachWithin);
+    using limit = new TimeLimit(options.reachWithin);
     const end = await connectTo(address, options, stop);
     try {
       const version = { method: "GET", target: "/version", host: formatHostPort(address) };
-      await abortable(exchange(end, version), AbortSignal.any([stop, late]));
+      await abortable(exchange(end, version), AbortSignal.any([stop, limit.signal]));
     } finally {
       end.close();
     }

@@ -1,5 +1,6 @@
 /** Serves CONNECT /networks/ID?ip=A&port=P: a TCP connection into a network for a client outside of it. */
 import type { IncomingMessage } from "node:http";
+import { TimeLimit } from "../../common/async.ts";
 import type { AheadEnd } from "../../common/http/ahead_end.ts";
 import { closeWithResponse } from "../../common/http/answers.ts";
 import type { End } from "../../common/http/ends.ts";
@@ -102,7 +103,8 @@ export async function connect(
     if (!request.forwarded) return await forward(route.agents, request, options, gone);
     throw new HttpError(421, `network ${network} has no active endpoint on this host any more`);
   }
-  const late = AbortSignal.timeout(options.dialWithin);
+  using limit = new TimeLimit(options.dialWithin);
+  const late = limit.signal;
   try {
     return await connectInside(route, request, AbortSignal.any([gone, late]));
   } catch (error) {

@@ -2,7 +2,7 @@
  * Gives endpoints the names of their Docker containers: the container's name, and its aliases in the network. They
  * are learned from dockerd's events, apart from every call of the plugin.
  */
-import { delay } from "../../common/async.ts";
+import { delay, Mutex } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { whyUnnamed } from "../../overlay/taken_names.ts";
@@ -29,7 +29,7 @@ export class DockerNames {
   /** Looks at all containers again, while dockerd is followed. */
   #again: (() => void) | undefined;
   readonly #once = new OncePerMinute();
-  #work = Promise.resolve();
+  readonly #work = new Mutex();
   /** The problem that was logged last; undefined: dockerd is followed. */
   #told: string | undefined = "";
 
@@ -78,7 +78,7 @@ export class DockerNames {
     } finally {
       this.#again = undefined;
       events.close();
-      await this.#work;
+      await this.#work.run(() => {});
       this.#waiting.clear();
     }
     throw failure ?? new Error("it has ended");
@@ -103,7 +103,7 @@ export class DockerNames {
     // A host whose networks have no names asks for nothing.
     if (this.#endpoints().size === 0) return;
     for (const id of ids) this.#waiting.add(id);
-    this.#work = this.#work.then(async () => {
+    void this.#work.run(async () => {
       for (const id of this.#waiting) {
         this.#waiting.delete(id);
         // A container that cannot be named does not keep others from their names.

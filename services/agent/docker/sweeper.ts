@@ -1,4 +1,5 @@
 /** Deletes Docker endpoints that have had no interface for a while, because Docker's request to delete them was missed. */
+import { repeat } from "../../common/async.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { Context } from "../context.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
@@ -14,8 +15,7 @@ const PART = 1 / 4;
 export class ForgottenEndpoints {
   /** By id, since when the endpoint has had no interface, in ms. */
   #nowhere = new Map<string, number>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #running: Promise<void> = Promise.resolve();
+  readonly #stop: () => Promise<void>;
   #closed = false;
 
   /** @param graceMs How long an endpoint may be without an interface. */
@@ -24,13 +24,7 @@ export class ForgottenEndpoints {
     private readonly docker: Pick<DockerEndpoints, "delete">,
     private readonly graceMs: number,
   ) {
-    this.#next();
-  }
-
-  #next(): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.sweep().finally(() => this.#closed || this.#next());
-    }, this.graceMs * PART);
+    this.#stop = repeat(() => graceMs * PART, () => this.sweep());
   }
 
   /** Checks all Docker endpoints once. */
@@ -59,7 +53,6 @@ export class ForgottenEndpoints {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+    await this.#stop();
   }
 }

@@ -18,6 +18,7 @@ import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Mutex } from "../../common/async.ts";
 import { writeDurably } from "../../common/durable_file.ts";
+import { fnv1a } from "../../common/hash.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import type { Log } from "../../common/log.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
@@ -113,7 +114,7 @@ export class HostEgress implements EgressPart {
       this.#transfers.delete(network);
       using netlink = new Netlink(home);
       const size = Number(pool.size), first = pool.first.u32;
-      for (let i = 0, at = hash(network) % size; i < size; i++, at = (at + 1) % size) {
+      for (let i = 0, at = fnv1a(network) % size; i < size; i++, at = (at + 1) % size) {
         const address = Ip.from4(first + at), text = address.toString();
         if (others.has(text) || range.contains(address) || pool.reserved(address)) continue;
         const way = await findRoute(netlink, address.bytes);
@@ -241,11 +242,4 @@ export class HostEgress implements EgressPart {
       throw error;
     }
   }
-}
-
-/** A number that spreads networks over the pool (FNV-1a), so that most keep their address when they come again. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
 }

@@ -3,6 +3,7 @@
  * services that call each other. It needs only a byte stream, so a Unix socket, TLS and a connection made inside a
  * network namespace all work; and it is small, since a container runtime starts a process for each request.
  */
+import { concat } from "../bytes.ts";
 import type { End } from "./ends.ts";
 
 export interface HttpRequest {
@@ -91,7 +92,7 @@ function encoded({ method, target, host, headers = {}, body }: HttpRequest): Uin
   };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head = new TextEncoder().encode(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`);
-  return body ? joined([head, body]) : head;
+  return body ? concat([head, body]) : head;
 }
 
 interface Head {
@@ -133,7 +134,7 @@ async function readChunks(input: Input, most: number): Promise<Uint8Array> {
     length += piece.length;
     if (length >= most) break;
   }
-  return joined(pieces).subarray(0, most);
+  return concat(pieces).subarray(0, most);
 }
 
 /**
@@ -254,14 +255,4 @@ function headLength(bytes: Uint8Array, from: number): number | undefined {
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

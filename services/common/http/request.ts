@@ -1,5 +1,5 @@
 /** Sends one HTTP request without a body to a server of ours, or to an etcd of this machine. */
-import { abortable } from "../async.ts";
+import { abortable, TimeLimit } from "../async.ts";
 import { formatHostPort, type HostPort } from "../host_port.ts";
 import { dial } from "./dial.ts";
 import { exchange } from "./exchange.ts";
@@ -16,7 +16,8 @@ export async function request(
   patience = 2000,
   most = Infinity,
 ): Promise<{ status: number; body: string }> {
-  const late = AbortSignal.timeout(patience), host = formatHostPort(at);
+  using limit = new TimeLimit(patience);
+  const late = limit.signal, host = formatHostPort(at);
   try {
     const end = await dial(at, { signal: late });
     try {
