@@ -8,6 +8,7 @@ import { macFromBytes } from "../../services/common/mac.ts";
 import { diff } from "../../services/overlay/diff.ts";
 import type { KernelOp } from "../../services/overlay/ops.ts";
 import { macNumber, type NetworkState, type VethState } from "../../services/overlay/state.ts";
+import { networkState } from "../../services/overlay/testing.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
 import { run } from "../lab/host.ts";
 import { type Kernel, readKernel } from "../lab/overlay_kernel.ts";
@@ -59,25 +60,7 @@ export class LabNetwork {
 
   /** A whole network with these parts. */
   desired(parts: Partial<NetworkState> = {}, mtu = 1450): NetworkState {
-    return {
-      loopbackUp: true,
-      bridge: { up: true, mtu, addresses: ["10.0.0.1/24"] },
-      vxlan: {
-        vni: this.vni,
-        port: 4789,
-        proxy: true,
-        rootUnderlay: true,
-        learning: false,
-        mtu,
-        inBridge: true,
-        up: true,
-      },
-      veths: new Map(),
-      arp: new Map(),
-      fdb: new Map(),
-      flood: new Set(),
-      ...parts,
-    };
+    return networkState({ vni: this.vni, mtu }, parts);
   }
 
   /** As a periodic check does, which reads rules again only where the kernel says that they have changed. */
