@@ -249,21 +249,27 @@ Deno.test("readSpec() refuses an alias bomb at once", () => {
 
 Deno.test("readSpec() reads 10,000 members in ten times the time of 1,000, not in a hundred times", () => {
   const hex = (n: number) => n.toString(16).padStart(2, "0");
-  const took = (members: number) => {
+  const specOf = (members: number) => {
     let source = list;
     for (let i = 0; i < members; i++) {
       source += `- mac: 02:00:00:00:${hex(i >> 8)}:${hex(i & 255)}\n  name: n${i}\n`;
     }
-    // The quickest of three: others work on this machine too.
-    return Math.min(...[1, 2, 3].map(() => {
+    return source;
+  };
+  const sources = [1000, 10_000].map((members) => ({ members, source: specOf(members) }));
+  const took = () =>
+    sources.map(({ members, source }) => {
       const start = performance.now();
       assert.equal(readSpec("big.yml", source).members[0]?.list?.length, members);
       return performance.now() - start;
-    }));
-  };
-  took(100);
-  const few = took(1000), many = took(10_000);
-  assert.ok(many < 40 * few, `${few} ms, ${many} ms`);
+    });
+  // Other tests may delay one try, and a reader that takes the square of the time each of them.
+  const ratios: number[] = [];
+  do {
+    const [few = 0, many = 0] = took();
+    ratios.push(many / few);
+  } while (ratios.at(-1)! >= 40 && ratios.length < 5);
+  assert.ok(ratios.at(-1)! < 40, `took ${ratios.map(Math.round).join(", ")} times as long`);
 });
 
 Deno.test("readSpec() takes a name of several members that share it, and a MAC in several networks", () => {
