@@ -5,7 +5,7 @@ const codes = { bold: 1, red: 31, green: 32, yellow: 33 } as const;
 /** Returns text in a colour, or unchanged where there are none. */
 export type Paint = (colour: keyof typeof codes, text: string) => string;
 
-/** @param isTerminal Whether the text goes to a terminal: a pipe or a file never gets colours. */
+/** @param isTerminal True: the text goes to a terminal; a pipe or a file never gets colours. */
 export function painter(
   isTerminal: boolean,
   env: { get(name: string): string | undefined } = Deno.env,

@@ -77,7 +77,7 @@ export function newCounter(table: Table, name: string): Request {
  * A set.
  * @param types The type numbers by which nft(8) shows the parts of a key.
  * @param id Different for each set of a batch.
- * @param shown What else nft(8) reads to show keys: see nftables_userdata.ts.
+ * @param shown The data from which nft(8) shows keys: see nftables_userdata.ts.
  */
 export function newSet(
   table: Table,
@@ -247,7 +247,7 @@ async function find(
 /** How the kernel listed a rule when it was last found: in a thousand networks it lists it alike. */
 const listed = new WeakMap<Rule, Uint8Array>();
 
-/** True when a chain consists of just these rules. What the kernel lists of them beyond that does not count. */
+/** True when a chain consists of just these rules. Further attributes that the kernel lists are ignored. */
 export async function hasRules(
   netlink: Netlink,
   table: Table,

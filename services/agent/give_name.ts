@@ -49,9 +49,12 @@ export function nameLater(context: Context, workers: Workers): () => Promise<voi
       if (name === undefined || holderOfName(view.space(network), name, mac, id) !== undefined) continue;
       try {
         await giveName(context, workers, id, { name, aliases });
-        log.info({ endpoint: id }, `endpoint ${id} is called ${name} now, which was another machine's`);
+        log.info(
+          { endpoint: id },
+          `endpoint ${id} has the name ${name} now, which another machine has given up`,
+        );
       } catch (error) {
-        log.warn({ endpoint: id }, `endpoint ${id} could not be called ${name}: ${messageOf(error)}`);
+        log.warn({ endpoint: id }, `endpoint ${id} could not be given the name ${name}: ${messageOf(error)}`);
       }
     }
   });

@@ -91,7 +91,7 @@ export function brokenIn(parts: readonly Part[]): (Step & { readonly about: stri
 /**
  * The endpoint with a name or an address.
  *
- * @param network What its network is called.
+ * @param network The name of its network, for errors.
  * @throws Refusal "not-found", and "conflict" where several have it
  */
 export function endpointNamed(endpoints: readonly Endpoint[], network: string, wanted: string): Endpoint {

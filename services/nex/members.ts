@@ -47,7 +47,7 @@ export function askedAddresses(list: readonly MemberRequest[]): Set<number> {
  * Plans members of a network, a step for each in list order. One that exists with the same contents is left as it is;
  * with other contents it is refused, unless `force`.
  *
- * @returns What becomes of each, in list order; `name` is the qualified one, or the MAC where there is none.
+ * @returns the outcome for each, in list order; `name` is the qualified one, or the MAC where there is none.
  */
 export function addMembers(
   draft: Draft,

@@ -65,7 +65,7 @@ export class Draft implements NexState {
   readonly #heldFor = new Index();
 
   /**
-   * @param attempts What earlier attempts of the same request have found: they may have been committed in part.
+   * @param attempts The results of earlier attempts of the same request: they may have been committed in part.
    * @param now Seconds since the epoch, rounded down; -Infinity: no lease is known to be over.
    * @param otherNames The names that no new network may have.
    */

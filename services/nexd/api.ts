@@ -39,7 +39,7 @@ export type NexApi = {
  * The API over one store. Its functions throw {@link Refusal} for an invalid request, or one that cannot be fulfilled.
  * @param warn Called with a sentence where a request was fulfilled that may not be what the operator meant
  * @param overlays The networks with an overlay; undefined: there are none.
- * @param attached What is attached to overlay networks; undefined: there is nothing.
+ * @param attached The machines that are attached to overlay networks; undefined: there are none.
  */
 export function nexApi(
   nex: Nex,

@@ -106,7 +106,7 @@ export interface NetworkDeletion {
  * do not, so while one of them has the network the record stays, marked as deleted.
  *
  * @param now RFC 3339 with nanoseconds.
- * @param found What earlier attempts of this request found or were about to write: if it has changed, they changed
+ * @param found The state that earlier attempts of this request found or were about to write: if it has changed, they changed
  *   it.
  * @throws Refusal "not-found", "forbidden" while the network has endpoints, "conflict" when it is being deleted
  *   already

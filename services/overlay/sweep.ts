@@ -26,7 +26,7 @@ export interface Sweep {
  * Makes the claims of a network match its endpoints, reservations and gateway. SAND's agents never release an address, and set
  * wrong bits in ranges wider than a /24.
  *
- * @param suspects What the previous sweep of the network returned.
+ * @param suspects The suspects that the previous sweep of the network returned.
  * @param now Milliseconds on the same clock for all sweeps.
  * @throws Refusal "forbidden" when the stored claims do not match the network's range, or an endpoint or a reservation
  *   cannot be read, whose address must not be released

@@ -77,14 +77,16 @@ Deno.test("each file of the product begins with a comment that says what the fil
   assert.deepEqual(without, []);
 });
 
-Deno.test("no doc comment of the product begins with a clause that has no subject", () => {
-  const begin =
-    /^\s*\/\*\*(?:\n\s*\*)? (?:What|Who|Whose|Which|Whether|Where|The same|Of (?:it|one|what))\b.*/gm;
-  const found = (text: string) => [...text.matchAll(begin)].map(([line]) => line.replace(/^[\s/*]+/, ""));
-  assert.deepEqual(found("  /** Where it is. */\n/**\n * What is done.\n */\n"), [
-    "Where it is. */",
-    "What is done.",
-  ]);
+Deno.test("no doc comment of the product begins with a clause that has no subject, nor does a parameter's", () => {
+  const clause = String.raw`(?:What|Who|Whose|Which|Whether|Where|The same|Of (?:it|one|what))\b.*`;
+  const begins = [
+    new RegExp(String.raw`^\s*\/\*\*(?:\n\s*\*)? (${clause})`, "gm"),
+    new RegExp(String.raw`^\s*\/?\*.*@(?:param \S+|returns) (${clause})`, "gm"),
+  ];
+  const found = (text: string) =>
+    begins.flatMap((begin) => [...text.matchAll(begin)].map(([, line]) => line));
+  const riddle = "  /** Where it is. */\n/**\n * What is done.\n * @param port Which it is.\n */\n";
+  assert.deepEqual(found(riddle), ["Where it is. */", "What is done.", "Which it is."]);
   assert.deepEqual(found("/** The time limit of a call, in ms. */\n  // Where it is new, it counts.\n"), []);
   const riddles = byHand.flatMap(([path, text]) => found(text).map((line) => `${path}: ${line}`));
   assert.deepEqual(riddles, []);

@@ -15,7 +15,7 @@ export type Count = (bytes: number) => void;
  * may still receive. An error at one end aborts the other, once that has taken what came before the error: closed, it
  * would look as if everything had come. Both are closed when this resolves.
  *
- * @returns What ended it before both had sent everything
+ * @returns the error that ended it before both had sent everything
  */
 export async function join(
   a: End,

@@ -76,7 +76,7 @@ function dhcpOf(
   return undefined;
 }
 
-/** Packets of machines with a larger MTU than the network's would be lost. What is set of it stays. */
+/** Packets of machines with a larger MTU than the network's would be lost. An MTU option that was set stays. */
 function withMtu(record: NexNetworkRecord, mtu = USUAL_MTU): NexNetworkRecord {
   const { options = [] } = record;
   if (mtu >= USUAL_MTU || options.some(({ number }) => number === MTU_OPTION)) return record;

@@ -51,7 +51,7 @@ export class KernelBatch implements Disposable {
 
   /**
    * @param netlink A socket in the underlay's namespace.
-   * @param isTarget Whether the namespace at a target's path is the intended one.
+   * @param isTarget Tests whether the namespace at a target's path is the intended one.
    * @param irreplaceable MACs whose entry must be deleted before another one is set; see {@link Fdb.irreplaceable}.
    */
   constructor(

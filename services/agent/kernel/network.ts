@@ -34,7 +34,7 @@ export class NetworkKernel {
 
   /**
    * @param netlink A socket in the underlay's namespace.
-   * @param notifications Where namespaces are watched.
+   * @param notifications The watch of namespaces.
    */
   constructor(
     readonly path: string,
@@ -101,7 +101,7 @@ export class NetworkKernel {
    * Carries out operations in order, up to the first that fails; of a table's entries, all that can be set.
    *
    * @param onDone Called after each operation; where two go to the kernel in one message, after both.
-   * @param isTarget Whether the namespace at a target's path is the intended one; it is asked about the namespace
+   * @param isTarget Tests whether the namespace at a target's path is the intended one; it is asked about the namespace
    *   that was opened.
    * @throws NamespaceGone when a target's namespace is gone or another one, Refusal "exists" when a name or the VNI
    *   is taken, SystemError with the operation and the kernel's reason

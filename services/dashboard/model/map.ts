@@ -68,7 +68,7 @@ export interface MapContent {
  * Gathers what is on the map.
  *
  * @param all Hosts with what their agents say.
- * @param spaceOf What is in a network, by its id.
+ * @param spaceOf The contents of a network, by its id.
  */
 export function mapContent(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },

@@ -53,7 +53,7 @@ export const placementTables = { hosts, networks };
 /**
  * One page of the matrix. Where networks are searched for, only hosts that have one of these are shown, and the other way round.
  *
- * @param spaceOf What is in a network, by its id.
+ * @param spaceOf The contents of a network, by its id.
  * @throws Refusal "invalid" for a parameter that is not right
  */
 export function placementOf(

@@ -164,7 +164,7 @@ async function rehearse(call: Call, wanted: Wanted): Promise<Rehearsed> {
  * A network, or a member of it, as the spec that would make it as it is; of a machine that is no member yet, the one that would
  * make it one.
  *
- * @param machine What is known of such a machine.
+ * @param machine The known facts about such a machine.
  */
 export async function specOf(
   call: Call,
