@@ -18,6 +18,7 @@ interface Offered {
   readonly at: number;
 }
 
+/** Makes the spans of DHCP messages, and remembers those of DISCOVERs that were answered for their REQUESTs. */
 export class DhcpTraces {
   /** By network and MAC, oldest first. */
   readonly #offered = new Map<string, Offered>();
