@@ -10,6 +10,8 @@ export interface ProgramParts {
   readonly terminal: Terminal;
   /** One sentence, without a line feed, for anything that a command threw. */
   explain(error: unknown): string;
+  /** Returns a sentence for each fault that an error tells, printed on lines of their own; absent: only the first is printed. */
+  explainAll?(error: unknown): readonly string[];
   /** Returns the candidates for the last of `words`. */
   complete(words: readonly string[]): Promise<readonly Candidate[]>;
 }
@@ -18,7 +20,7 @@ export interface ProgramParts {
 export async function runProgram(
   program: Command,
   args: string[],
-  { terminal, explain, complete }: ProgramParts,
+  { terminal, explain, explainAll = (error) => [explain(error)], complete }: ProgramParts,
 ): Promise<number> {
   const [question, ...line] = args;
   if (asksForWords(question)) {
@@ -41,7 +43,8 @@ export async function runProgram(
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const usage = error instanceof CommanderError || error instanceof UsageError;
     // A server's error may quote stored text, in which control characters must not reach the terminal.
-    terminal.screen.write(`${program.name()}: ${printable(usage ? usageMessage(error) : explain(error))}\n`);
+    const lines = usage ? [usageMessage(error)] : explainAll(error);
+    terminal.screen.write(lines.map((line) => `${program.name()}: ${printable(line)}\n`).join(""));
     return usage ? 2 : 1;
   }
 }

@@ -184,12 +184,24 @@ const fixtures: Record<string, [written: string, message: object]> = {
     },
   ],
   ApplyRequest: [
-    `0a e5 01 ${networkBytes} 12 5a 0a 04 'mini' 12 50 ${memberBytes} 18 01 18 01`,
-    { networks: [network], members: [{ net: "mini", list: [member], force: true }], dryRun: true },
+    `0a e5 01 ${networkBytes} 12 5a 0a 04 'mini' 12 50 ${memberBytes} 18 01 18 01 20 01`,
+    {
+      networks: [network],
+      members: [{ net: "mini", list: [member], force: true }],
+      dryRun: true,
+      everyRefusal: true,
+    },
   ],
   ApplyResponse: [
-    "0a 18 0a 07 'Network' 12 04 'mini' 1a 07 'created'",
-    { objects: [{ kind: "Network", name: "mini", action: "created", net: "", mac: "", changes: [] }] },
+    "0a 18 0a 07 'Network' 12 04 'mini' 1a 07 'created' 12 05 2a 03 'why'",
+    {
+      objects: [{ kind: "Network", name: "mini", action: "created", net: "", mac: "", changes: [] }],
+      refused: [{ kind: "", net: "", mac: "", field: "", reason: "why", code: "" }],
+    },
+  ],
+  RefusedObject: [
+    "0a 06 'Member' 12 04 'mini' 1a 02 'mm' 22 03 'ip4' 2a 03 'why' 32 06 'exists'",
+    { kind: "Member", net: "mini", mac: "mm", field: "ip4", reason: "why", code: "exists" },
   ],
   AppliedObject: [
     "0a 06 'Member' 12 01 'a' 1a 07 'updated' 22 04 'mini' 2a 02 'mm' 32 0e 0a 06 'domain' 12 01 'b' 1a 01 'c'",

@@ -1,10 +1,11 @@
 /** The session that all commands of `nex` share: the terminal, the server's options, gRPC calls and YAML specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
-import type { Network, NexMethods, Sent } from "../../proto/types.ts";
+import type { AppliedObject, Network, NexMethods, Sent } from "../../proto/types.ts";
 import { printable, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
+import type { ApplyOptions } from "../../services/nexd/client/apply.ts";
 import { CALL_TIMEOUT } from "../../services/nexd/client/connect.ts";
 import { connect, type ServerOptions } from "./connect.ts";
 import { explain } from "../../services/nexd/client/explain.ts";
@@ -50,16 +51,24 @@ export class NexSession {
   /** The spec in files; `-` is standard input. */
   async spec(...files: readonly string[]): Promise<Spec> {
     const { readSpecs } = await import("../../services/nexd/client/spec.ts");
+    return readSpecs(await this.files(files));
+  }
+
+  /** Files with their text; `-` is standard input. */
+  async files(files: readonly string[]): Promise<SpecFile[]> {
     const read: SpecFile[] = [];
     for (const file of files) {
       if (file === "-") read.push({ file: "standard input", source: await this.terminal.read() });
       else read.push({ file, source: await readText(file) });
     }
-    return readSpecs(read);
+    return read;
   }
 
-  /** Applies a spec and prints a line for each of its objects. */
-  async apply(spec: Spec, options: { dryRun?: boolean; force?: boolean }): Promise<void> {
+  /**
+   * Applies a spec and prints a line for each of its objects.
+   * @param onObject Called with each object, in place of its line.
+   */
+  async apply(spec: Spec, options: ApplyOptions, onObject?: (object: AppliedObject) => void): Promise<void> {
     const { apply } = await import("../../services/nexd/client/apply.ts");
     const lines: string[] = [];
     const suffix = options.dryRun ? " (dry run)" : "";
@@ -67,7 +76,9 @@ export class NexSession {
       await this.use(
         "applying",
         (client) =>
-          apply(client, spec, options, ({ kind, name, action, changes }) => {
+          apply(client, spec, options, (object) => {
+            if (onObject) return onObject(object);
+            const { kind, name, action, changes } = object;
             lines.push(`${printable(`${kind.toLowerCase()} ${name} ${action}${suffix}`)}\n`);
             if (action !== "updated") return;
             for (const { field, before, after } of changes) {

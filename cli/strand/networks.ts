@@ -1,6 +1,6 @@
 /** `strand apply`, `get`, `set` and `delete`: the commands about networks and their members, over nexd's API. */
 import { Argument, Command } from "commander";
-import { Refusal } from "../../services/common/refusal.ts";
+import { Refusals } from "../../services/common/refusals.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import { asksForWords } from "../candidates.ts";
@@ -12,6 +12,7 @@ import { addSetMember, addSetNetwork } from "../nex/set.ts";
 import { networkNames, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
 import { show, type Shown, type ShowOptions } from "../show_or_watch.ts";
 import { runProgram } from "../run.ts";
+import type { ApplyFilesOptions } from "./apply.ts";
 import { addAttached } from "./get_attached.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { networkSpec } from "../../services/nexd/client/spec_of.ts";
@@ -24,10 +25,12 @@ export function command(name: string): CommandModule {
 /** Runs one command line. @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage */
 export function run(name: string, args: string[], terminal: Terminal = systemTerminal): Promise<number> {
   const program = networksProgram(terminal), [question, ...line] = args;
+  const explained = (error: unknown) => explain(error, program.opts<{ server: string }>().server);
   const typed = asksForWords(question) ? [question, name, ...line] : [name, ...args];
   return runProgram(program, typed, {
     terminal,
-    explain: (error) => explain(error, program.opts<{ server: string }>().server),
+    explain: explained,
+    explainAll: (error) => error instanceof Refusals ? error.all.map(explained) : [explained(error)],
     complete: async (words) => (await import("../nex/complete.ts")).completeNex(program, words),
   });
 }
@@ -47,13 +50,11 @@ export function networksProgram(terminal: Terminal): Command {
     .option("--force", "replace members that exist with other contents")
     .option("--prune", "delete members that the files do not name, of the networks whose members they list")
     .option("--yes", "delete without a question")
-    .action(async (files: string[], options: ApplyOptions) => {
+    .addOption(outputOption(["table", "json"]))
+    .action(async (files: string[], options: ApplyFilesOptions) => {
       if (options.yes && !options.prune) throw new UsageError("--yes: it answers what --prune asks");
-      const all = await Promise.all(files.map((file) => specsIn(file))),
-        spec = await session.spec(...all.flat());
-      if (!options.prune) return await session.apply(spec, options);
-      const { applyAndPrune } = await import("./prune.ts");
-      await applyAndPrune(session, spec, options);
+      const { applyFiles } = await import("./apply.ts");
+      await applyFiles(session, files, options);
     });
 
   const get = program.command("get").description("show networks, what is in them, and their hosts");
@@ -79,13 +80,6 @@ export function networksProgram(terminal: Terminal): Command {
   return program;
 }
 
-interface ApplyOptions {
-  readonly dryRun?: boolean;
-  readonly force?: boolean;
-  readonly prune?: boolean;
-  readonly yes?: boolean;
-}
-
 const options = ["dhcp", "dns", "forward", "egress", "contain", "trusted", "broadcast"];
 
 async function networks(session: NexSession, { output }: ShowOptions): Promise<Shown> {
@@ -98,16 +92,4 @@ async function networks(session: NexSession, { output }: ShowOptions): Promise<S
     value: () => specs,
     yaml: () => serializeAll(specs, "yaml"),
   };
-}
-
-/** The spec files that an argument names: itself, or those of a folder, in order. */
-async function specsIn(path: string): Promise<string[]> {
-  const isFolder = path !== "-" && (await Deno.stat(path).catch(() => undefined))?.isDirectory;
-  if (!isFolder) return [path];
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(path)) {
-    if (!isDirectory && /\.ya?ml$/.test(name)) found.push(`${path.replace(/\/+$/, "")}/${name}`);
-  }
-  if (found.length) return found.sort();
-  throw new Refusal("invalid", `${path}: holds no file *.yml or *.yaml`);
 }

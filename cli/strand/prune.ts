@@ -8,23 +8,24 @@ import type { NexSession } from "../nex/session.ts";
 /** How many members a question names. */
 const SHOWN = 20;
 
-/** Applies a spec and deletes what {@link prunedBy} finds, after a question where `yes` does not answer it. Throws Refusal. */
+/**
+ * Applies a spec and deletes what {@link prunedBy} finds, after a question where `yes` does not answer it.
+ *
+ * @param onDeleted Called with the members of a network that are deleted, or would be.
+ * @throws Refusal
+ */
 export async function applyAndPrune(
   session: NexSession,
   spec: Spec,
-  { yes = false, ...options }: { dryRun?: boolean; force?: boolean; yes?: boolean },
+  { apply, dryRun, yes }: { apply(): Promise<void>; dryRun: boolean; yes: boolean },
+  onDeleted: (members: readonly Member[], network: string) => void,
 ): Promise<void> {
   const call: Call = (method, request, timeout) => session.call(method, request, timeout);
-  const { terminal } = session, pruned = await prunedBy(call, spec);
-  if (pruned.size && !yes && !options.dryRun) await ask(session, pruned);
-  await session.apply(spec, options);
-  const suffix = options.dryRun ? " (dry run)" : "";
-  const told = (members: readonly Member[]) =>
-    terminal.print(
-      members.map((member) => `${printable(`member ${called(member)} deleted${suffix}`)}\n`).join(""),
-    );
-  if (options.dryRun) { for (const members of pruned.values()) told(members); }
-  else await deletePruned(call, pruned, told);
+  const pruned = await prunedBy(call, spec);
+  if (pruned.size && !yes && !dryRun) await ask(session, pruned);
+  await apply();
+  if (!dryRun) return await deletePruned(call, pruned, onDeleted);
+  for (const [network, members] of pruned) onDeleted(members, network);
 }
 
 async function ask({ terminal }: NexSession, pruned: Pruned): Promise<void> {
@@ -52,6 +53,6 @@ async function ask({ terminal }: NexSession, pruned: Pruned): Promise<void> {
 }
 
 /** Like `web (52:54:00:00:00:06)`. */
-function called({ mac, name }: Member): string {
+export function called({ mac, name }: Member): string {
   return name === "" ? mac : `${name} (${mac})`;
 }

@@ -367,12 +367,32 @@ export interface ApplyRequest {
   members: MemberList[];
   /** check everything and say what would happen; write nothing */
   dryRun: boolean;
+  /** answer with all that is refused, in place of a status that tells the first */
+  everyRefusal: boolean;
 }
 
 /** What was done, or would be. */
 export interface ApplyResponse {
   /** in the order of the request; of a dry run, then members that would change without being in it */
   objects: AppliedObject[];
+  /** where everyRefusal asks for it: the request has failed, as with a status */
+  refused: RefusedObject[];
+}
+
+/** Why an object of the request is refused. The members of a network that is refused are not looked at. */
+export interface RefusedObject {
+  /** Network, Member, or MemberList for all of its members */
+  kind: string;
+  /** the network's name; of a member or a list, its network */
+  net: string;
+  /** of a member */
+  mac: string;
+  /** like range4.begin; empty: the object itself */
+  field: string;
+  /** a sentence with the object, field and value, and what would be right */
+  reason: string;
+  /** invalid, not-found, exists, forbidden or exhausted: what the status would be of this refusal alone */
+  code: string;
 }
 
 /** A network or member of the request. */
@@ -2973,7 +2993,7 @@ export const DeleteNetworkResponse: MessageFns<DeleteNetworkResponse, "nex.Delet
 };
 
 function createBaseApplyRequest(): ApplyRequest {
-  return { networks: [], members: [], dryRun: false };
+  return { networks: [], members: [], dryRun: false, everyRefusal: false };
 }
 
 export const ApplyRequest: MessageFns<ApplyRequest, "nex.ApplyRequest"> = {
@@ -2988,6 +3008,9 @@ export const ApplyRequest: MessageFns<ApplyRequest, "nex.ApplyRequest"> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(24).bool(message.dryRun);
+    }
+    if (message.everyRefusal !== false) {
+      writer.uint32(32).bool(message.everyRefusal);
     }
     return writer;
   },
@@ -3029,6 +3052,14 @@ export const ApplyRequest: MessageFns<ApplyRequest, "nex.ApplyRequest"> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.everyRefusal = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -3052,12 +3083,13 @@ export const ApplyRequest: MessageFns<ApplyRequest, "nex.ApplyRequest"> = {
     message.networks = object.networks?.map((e) => Network.fromPartial(e)) || [];
     message.members = object.members?.map((e) => MemberList.fromPartial(e)) || [];
     message.dryRun = object.dryRun ?? false;
+    message.everyRefusal = object.everyRefusal ?? false;
     return message;
   },
 };
 
 function createBaseApplyResponse(): ApplyResponse {
-  return { objects: [] };
+  return { objects: [], refused: [] };
 }
 
 export const ApplyResponse: MessageFns<ApplyResponse, "nex.ApplyResponse"> = {
@@ -3066,6 +3098,9 @@ export const ApplyResponse: MessageFns<ApplyResponse, "nex.ApplyResponse"> = {
   encode(message: ApplyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.objects) {
       AppliedObject.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.refused) {
+      RefusedObject.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -3091,6 +3126,14 @@ export const ApplyResponse: MessageFns<ApplyResponse, "nex.ApplyResponse"> = {
             message.objects.push(AppliedObject.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refused.push(RefusedObject.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag >>> 3 === 0) {
           throw new globalThis.RangeError(`tag ${tag} begins no field`);
@@ -3112,6 +3155,127 @@ export const ApplyResponse: MessageFns<ApplyResponse, "nex.ApplyResponse"> = {
   fromPartial(object: DeepPartial<ApplyResponse>): ApplyResponse {
     const message = createBaseApplyResponse();
     message.objects = object.objects?.map((e) => AppliedObject.fromPartial(e)) || [];
+    message.refused = object.refused?.map((e) => RefusedObject.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRefusedObject(): RefusedObject {
+  return { kind: "", net: "", mac: "", field: "", reason: "", code: "" };
+}
+
+export const RefusedObject: MessageFns<RefusedObject, "nex.RefusedObject"> = {
+  $type: "nex.RefusedObject" as const,
+
+  encode(message: RefusedObject, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.net !== "") {
+      writer.uint32(18).string(message.net);
+    }
+    if (message.mac !== "") {
+      writer.uint32(26).string(message.mac);
+    }
+    if (message.field !== "") {
+      writer.uint32(34).string(message.field);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    if (message.code !== "") {
+      writer.uint32(50).string(message.code);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedObject {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedObject();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.net = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.mac = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag >>> 3 === 0) {
+          throw new globalThis.RangeError(`tag ${tag} begins no field`);
+        }
+        reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.RangeError("a field reaches past its message");
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RefusedObject>): RefusedObject {
+    return RefusedObject.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefusedObject>): RefusedObject {
+    const message = createBaseRefusedObject();
+    message.kind = object.kind ?? "";
+    message.net = object.net ?? "";
+    message.mac = object.mac ?? "";
+    message.field = object.field ?? "";
+    message.reason = object.reason ?? "";
+    message.code = object.code ?? "";
     return message;
   },
 };

@@ -2,6 +2,7 @@
 import type { NexNetworkRecord } from "../store/records.ts";
 import { addMembers, askedAddresses, type MemberRequest, refuseUnshared } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
+import { RefusedObjects, type SpecObject } from "./refused_objects.ts";
 import type { Draft } from "./steps.ts";
 
 /** A list of members as a spec gives it. */
@@ -20,27 +21,43 @@ export interface Applied {
 
 /**
  * Plans a whole spec: the networks, then the lists, where each sees those before it. If a part is refused, the whole spec is, and
- * nothing is written.
+ * nothing is written. The members of a network that is refused are not looked at: what it would be is not known.
+ *
+ * @throws Refusals of {@link ObjectRefused}
  */
 export function applySpec(
   draft: Draft,
   networks: readonly NexNetworkRecord[],
   lists: readonly MemberListRequest[],
 ): Applied[] {
+  const refused = new RefusedObjects(), { attempt } = refused;
   const reserved = askedAddresses(lists.flatMap(({ list }) => list));
-  const applied: Applied[] = networks.map((network) => ({
-    kind: "Network",
-    name: network.name,
-    action: draft.attempts.action(
-      `Network ${network.name}`,
-      addNetwork(draft, network, { update: true, reserved }),
-    ),
-  }));
+  const wrong = new Set<string>();
+  const applied: Applied[] = networks.flatMap((network) => {
+    const { name } = network;
+    const planned = attempt(
+      { kind: "Network", net: name },
+      () => addNetwork(draft, network, { update: true, reserved }),
+    );
+    if (planned === undefined) {
+      wrong.add(name);
+      return [];
+    }
+    return { kind: "Network", name, action: draft.attempts.action(`Network ${name}`, planned) };
+  });
+  const named = new Map<string, SpecObject>();
   for (const { net, list, force } of lists) {
-    for (const { name, mac, action } of addMembers(draft, net, list, { force, reserved })) {
+    if (wrong.has(net)) continue;
+    const members = attempt(
+      { kind: "MemberList", net },
+      () => addMembers(draft, net, list, { force, reserved, attempt }),
+    );
+    for (const { name, mac, action } of members ?? []) {
       applied.push({ kind: "Member", name, action: draft.attempts.action(`Member ${net} ${mac}`, action) });
+      named.set(name, { kind: "Member", net, mac });
     }
   }
-  refuseUnshared(draft, applied.flatMap(({ kind, name }) => kind === "Member" ? name : []));
+  for (const [name, member] of named) attempt(member, () => refuseUnshared(draft, [name]));
+  refused.refuse();
   return applied;
 }

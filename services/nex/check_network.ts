@@ -1,25 +1,39 @@
 /** Checks the contents of a network, and writes them in their canonical form. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { parseMac } from "../common/mac.ts";
-import { invalid } from "../common/refusal.ts";
+import { invalid, Refusal } from "../common/refusal.ts";
+import { Refusals } from "../common/refusals.ts";
 import type { NexNetworkRecord } from "../store/records.ts";
 import { checkOption, repeated, repeatedOptions } from "./dhcp_options.ts";
 import { tryParseDomain } from "./names.ts";
 
 /**
  * Returns a network in its one canonical form, after checking every field by itself and against the others. Refuses
- * with the field and the value.
+ * with the field and the value; where several fields are wrong, with Refusals.
  */
 export function checkNetwork(given: NexNetworkRecord): NexNetworkRecord {
   const name = checkName(given.name ?? "");
   const field = (f: string) => `network ${name}: ${f}`;
   const ip = (text: string | undefined, f: string) => text ? Ip.parse(text, field(f)) : undefined;
-  const subnet4 = subnet(given.subnet4, 4, field("subnet4"));
-  const subnet6 = subnet(given.subnet6, 6, field("subnet6"));
-  if (!subnet4 && !subnet6) {
-    throw invalid(`${field("subnet4")}: missing: a network needs a subnet, like 10.0.0.0/24`);
+  const refusals: Refusal[] = [];
+  /** Returns a field in its canonical form, or notes its refusal and returns undefined. */
+  const gathered = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refusals.push(error);
+      return undefined;
+    }
+  };
+  const subnet4 = gathered(() => subnet(given.subnet4, 4, field("subnet4")));
+  const subnet6 = gathered(() => subnet(given.subnet6, 6, field("subnet6")));
+  const isKnown = !refusals.length;
+  if (isKnown && !subnet4 && !subnet6) {
+    refusals.push(invalid(`${field("subnet4")}: missing: a network needs a subnet, like 10.0.0.0/24`));
   }
   const within = (address: Ip, f: string) => {
+    if (!isKnown || !subnet4 && !subnet6) return address;
     const holder = address.family === 4 ? subnet4 : subnet6;
     if (!holder?.contains(address)) {
       throw invalid(`${field(f)}: ${address} is outside the subnet ${holder ?? subnet4 ?? subnet6}`);
@@ -49,51 +63,53 @@ export function checkNetwork(given: NexNetworkRecord): NexNetworkRecord {
     if (twice !== undefined) throw invalid(`${field(f)}: ${twice} is there twice`);
     return addresses;
   };
-  const server4 = ip(given.dhcp4server, "dhcp4server");
-  if (server4 && server4.family !== 4) {
-    throw invalid(`${field("dhcp4server")}: ${server4} is not an IPv4 address`);
-  }
-  const siaddr = ip(given.siaddr, "siaddr");
-  if (siaddr && siaddr.family !== 4) throw invalid(`${field("siaddr")}: ${siaddr} is not an IPv4 address`);
-  if (server4) host(server4, "dhcp4server");
-  if (siaddr) host(siaddr, "siaddr");
+  const host4 = (text: string | undefined, f: string) =>
+    gathered(() => {
+      const address = ip(text, f);
+      if (address && address.family !== 4) throw invalid(`${field(f)}: ${address} is not an IPv4 address`);
+      return address && host(address, f);
+    });
+  const server4 = host4(given.dhcp4server, "dhcp4server"), siaddr = host4(given.siaddr, "siaddr");
   const leaseDuration = given.lease_duration ?? 0;
   // A lease time has 32 bits on the wire, and all ones mean "infinity" (RFC 2131 §3.3).
   if (!Number.isInteger(leaseDuration) || leaseDuration < 0 || leaseDuration >= 0xffffffff) {
-    throw invalid(
+    refusals.push(invalid(
       `${field("lease_duration")}: ${leaseDuration} is not a number of seconds from 1 to 4294967294`,
-    );
+    ));
   }
-  const [twice] = repeatedOptions(given.options);
-  if (twice) throw invalid(field(repeated(twice).message));
-  return compact({
+  for (const twice of repeatedOptions(given.options)) refusals.push(invalid(field(repeated(twice).message)));
+  const record = compact({
     ...given,
     name,
     subnet4: subnet4?.toString(),
     subnet6: subnet6?.toString(),
     dhcp4server: server4?.toString(),
-    dhcp6server: ip(given.dhcp6server, "dhcp6server")?.toString(),
-    Range4: range(given.Range4, "range4"),
-    Range6: range(given.Range6, "range6"),
-    gateways: once(
-      given.gateways?.map((g) =>
-        host(within(Ip.parse(g, field("gateways")), "gateways"), "gateways").toString()
-      ),
-      "gateways",
+    dhcp6server: gathered(() => ip(given.dhcp6server, "dhcp6server"))?.toString(),
+    Range4: gathered(() => range(given.Range4, "range4")),
+    Range6: gathered(() => range(given.Range6, "range6")),
+    gateways: gathered(() =>
+      once(
+        given.gateways?.map((g) =>
+          host(within(Ip.parse(g, field("gateways")), "gateways"), "gateways").toString()
+        ),
+        "gateways",
+      )
     ),
-    nameservers: once(
-      given.nameservers?.map((n) => Ip.parse(n, field("nameservers")).toString()),
-      "nameservers",
+    nameservers: gathered(() =>
+      once(given.nameservers?.map((n) => Ip.parse(n, field("nameservers")).toString()), "nameservers")
     ),
     options: given.options?.map((option) => {
-      checkOption(option.number, option.value);
+      gathered(() => checkOption(option.number, option.value));
       return { ...option };
     }),
-    domain: domain(given.domain, field("domain")),
-    macRange: macRange(given.macRange, field("macrange")),
+    domain: gathered(() => domain(given.domain, field("domain"))),
+    macRange: gathered(() => macRange(given.macRange, field("macrange"))),
     siaddr: siaddr?.toString(),
     lease_duration: leaseDuration || undefined,
   });
+  const [first] = refusals;
+  if (first) throw refusals.length > 1 ? new Refusals(refusals) : first;
+  return record;
 }
 
 /** Refuses a network's name that a key or a command line could not contain. */

@@ -10,6 +10,7 @@ import { type Network, subnetFor } from "./network.ts";
 import { type Action, findNetwork } from "./networks.ts";
 import { qualify } from "./names.ts";
 import { giveAddress } from "./pool.ts";
+import { atFirst, type Attempt } from "./refused_objects.ts";
 import type { Draft } from "./steps.ts";
 
 /** A member as a request has it. An empty name or address counts as not given. */
@@ -35,6 +36,8 @@ export interface AddOptions {
    * Absent: a name is shared only where the request says so, and the caller must call {@link refuseUnshared}.
    */
   readonly onShared?: (what: string) => void;
+  /** Runs what plans each member (default: refuses the list with the first that is refused). */
+  readonly attempt?: Attempt;
 }
 
 /** The IPv4 addresses that are asked for by name, as 32-bit values: members without one are given others. */
@@ -56,14 +59,17 @@ export function addMembers(
   options: AddOptions = {},
 ): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
-  const asked = list.map((request) => checkRequest(network, request));
+  const { attempt = atFirst } = options, part = (mac: string) => ({ kind: "Member", net, mac }) as const;
+  const asked = list.flatMap((request) =>
+    attempt(part(request.mac), () => checkRequest(network, request)) ?? []
+  );
   refuseTwice(asked);
   const complete = { reserved: askedAddresses(list), ...options };
-  return asked.map((a) => ({
-    name: a.name || a.mac,
-    mac: a.mac,
-    action: addMember(draft, network, a, complete),
-  }));
+  return asked.flatMap((a) => {
+    const { mac, name = mac } = a;
+    const action = attempt(part(mac), () => addMember(draft, network, a, complete));
+    return action === undefined ? [] : { name, mac, action };
+  });
 }
 
 function addMember(draft: Draft, network: Network, asked: MemberRequest, options: AddOptions): Action {

@@ -1,6 +1,7 @@
 /** The methods of the gRPC API as functions from request to response, without gRPC. */
 import type { NexMethods, Sent } from "../../proto/types.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
+import { Refusals } from "../common/refusals.ts";
 import { changeMemberIds } from "../nex/change_mac.ts";
 import { heldIn } from "../nex/held.ts";
 import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
@@ -22,6 +23,7 @@ import {
   namedTo,
   networkFrom,
   networkTo,
+  refusedTo,
   updatedNamed,
   updatedNetwork,
   updateFrom,
@@ -199,7 +201,12 @@ export function nexApi(
       return { leases: [...leases, ...others] };
     },
     async Apply(request) {
-      return { objects: await new ApplyBoth(nex, overlays).apply(request) };
+      try {
+        return { objects: await new ApplyBoth(nex, overlays).apply(request) };
+      } catch (error) {
+        if (!request.everyRefusal || !(error instanceof Refusals)) throw error;
+        return { refused: error.all.map(refusedTo) };
+      }
     },
   };
 }

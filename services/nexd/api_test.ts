@@ -74,16 +74,24 @@ Deno.test("a name has a thousand members at most, and a warning names three of t
   const update = [{ mac: mac(1000), name: "www", ip4: null, ip6: null }];
   await assert.rejects(async () => await UpdateMembers({ net: "mini", list: update, force: false }), full);
   const members = [{ net: "mini", list: [member(mac(1000), true)], force: true }];
-  await assert.rejects(async () => await Apply({ networks: [], members, dryRun: false }), full);
+  await assert.rejects(
+    async () => await Apply({ networks: [], members, dryRun: false, everyRefusal: false }),
+    full,
+  );
   const again = [{ net: "mini", list: [member(mac(999), true)], force: false }];
-  const { objects } = await Apply({ networks: [], members: again, dryRun: false });
+  const { objects } = await Apply({ networks: [], members: again, dryRun: false, everyRefusal: false });
   assert.equal(objects?.[0]?.action, "unchanged");
 });
 
 Deno.test("Apply refuses a name that another member has, unless both call it shared", async () => {
   const { Apply, warned, member } = api();
   const apply = async (...list: ReturnType<typeof member>[]) =>
-    await Apply({ networks: [], members: [{ net: "mini", list, force: false }], dryRun: false });
+    await Apply({
+      networks: [],
+      members: [{ net: "mini", list, force: false }],
+      dryRun: false,
+      everyRefusal: false,
+    });
   await assert.rejects(apply(member(one), member(two, true)), {
     code: "exists",
     message:
@@ -113,7 +121,7 @@ Deno.test("a dry run says which client loses the name that a member is given, an
     "www.mini.net",
   ]);
   const members = [{ net: "mini", list: [member(one)], force: false }];
-  const { objects } = await Apply({ networks: [], members, dryRun: true });
+  const { objects } = await Apply({ networks: [], members, dryRun: true, everyRefusal: false });
   assert.deepEqual(objects?.map(({ name, action }) => [name, action]), [["www.mini.net", "created"], [
     two,
     "updated",
@@ -135,8 +143,73 @@ Deno.test("a dry run of a client that becomes a member shows all that the member
     networks: [],
     members: [{ net: "mini", list, force: false }],
     dryRun: true,
+    everyRefusal: false,
   });
   assert.deepEqual(objects?.map(({ action, changes }) => [action, changes]), [
     ["created", [{ field: "ip4", before: "", after: "10.0.0.20" }]],
   ]);
+});
+
+const unset = {
+  subnet4: "",
+  subnet6: "",
+  dhcp4server: "",
+  dhcp6server: "",
+  Range4: null,
+  Range6: null,
+  gateways: [],
+  nameservers: [],
+  options: [],
+  domain: "",
+  macRange: null,
+  siaddr: "",
+  leaseDuration: 0,
+  overlay: null,
+};
+
+Deno.test("Apply tells all that it refuses where it is asked to, and by its status the first", async () => {
+  const { Apply, GetMembers, member } = api();
+  const wrong = {
+    ...unset,
+    name: "wrong",
+    subnet4: "10.1.0.0/24",
+    gateways: ["10.9.0.1"],
+    siaddr: "0.0.0.0",
+  };
+  const over = { ...unset, name: "over", subnet4: "10.0.0.0/16" };
+  const members = [
+    {
+      net: "mini",
+      list: [member(one), { ...member(two), ip4: { address: "10.9.0.9", expires: null } }],
+      force: false,
+    },
+    { net: "none", list: [member(one)], force: false },
+    { net: "wrong", list: [member(one)], force: false },
+    { net: "mini", list: [member("02:00:00:00:00:03")], force: false },
+  ];
+  const request = { networks: [wrong, over], members, dryRun: false };
+  const sentences = [
+    "network wrong: siaddr: 0.0.0.0 is no host's address",
+    "network wrong: gateways: 10.9.0.1 is outside the subnet 10.1.0.0/24",
+    "network over: subnet4: 10.0.0.0/16 overlaps 10.0.0.0/24 of network mini; write them as one network, which may have " +
+    "range4, macrange and members with an ip4 of their own at once",
+    `member ${two}: ip4: 10.9.0.9 is outside 10.0.0.0/24 of network mini`,
+    'there is no network "none"',
+    `member 02:00:00:00:00:03: name: www.mini.net belongs to ${one} of network mini already; a name that several members ` +
+    `have needs "shared: true" on each of them: it is missing on ${one}, 02:00:00:00:00:03`,
+  ];
+  const { refused = [], objects } = await Apply({ ...request, everyRefusal: true });
+  assert.deepEqual(refused?.map((one) => one?.reason), sentences);
+  assert.deepEqual(refused?.map((one) => [one?.kind, one?.net, one?.mac ?? "", one?.field, one?.code]), [
+    ["Network", "wrong", "", "siaddr", "invalid"],
+    ["Network", "wrong", "", "gateways", "invalid"],
+    ["Network", "over", "", "subnet4", "invalid"],
+    ["Member", "mini", two, "ip4", "invalid"],
+    ["MemberList", "none", "", "", "not-found"],
+    ["Member", "mini", "02:00:00:00:00:03", "name", "exists"],
+  ]);
+  assert.equal(objects, undefined);
+  const first = { code: "invalid", message: sentences[0] };
+  await assert.rejects(async () => await Apply({ ...request, everyRefusal: false }), first);
+  assert.deepEqual((await GetMembers({ network: "mini" })).members, [], "nothing is written");
 });

@@ -5,6 +5,7 @@ import { invalid } from "../common/refusal.ts";
 import { type Applied, applySpec, type MemberListRequest } from "../nex/apply.ts";
 import type { Nex } from "../nex/nex.ts";
 import type { NexState } from "../nex/nex_state.ts";
+import { RefusedObjects } from "../nex/refused_objects.ts";
 import type { Draft } from "../nex/steps.ts";
 import { memberChanges, networkChanges } from "./changes.ts";
 import { listFrom, memberTo, namedFrom, namedMemberTo, namedTo, networkFrom, networkTo } from "./convert.ts";
@@ -59,11 +60,15 @@ export class ApplyBoth {
     const results = new Map<string, NamedResult>();
     let flat: Sent<AppliedObject>[] = [];
     if (dryRun || specs.size) {
-      flat = await nex.find(() => {
-        const draft = nex.draft(), applied = plan(draft);
-        return dryRun ? withChanges(applied, nex.view, draft, flatLists) : applied;
-      });
-      const rehearsed = await overlays?.rehearse([...specs.values()]) ?? [];
+      const refused = new RefusedObjects();
+      flat = await refused.part(() =>
+        nex.find(() => {
+          const draft = nex.draft(), applied = plan(draft);
+          return dryRun ? withChanges(applied, nex.view, draft, flatLists) : applied;
+        })
+      ) ?? [];
+      const rehearsed = await refused.part(async () => await overlays?.rehearse([...specs.values()])) ?? [];
+      refused.refuse();
       [...specs.keys()].forEach((name, i) => rehearsed[i] && results.set(name, rehearsed[i]));
     }
     if (!dryRun) {

@@ -1,12 +1,14 @@
 /** Conversions between the messages of the API and the records and requests of the domain. */
 import type * as proto from "../../proto/types.ts";
 import { Ip } from "../common/ip.ts";
-import { invalid } from "../common/refusal.ts";
+import { invalid, type Refusal } from "../common/refusal.ts";
+import { fieldIn } from "../common/refusals.ts";
 import type { MemberListRequest } from "../nex/apply.ts";
 import { heldIn, type Withheld } from "../nex/held.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
+import { ObjectRefused } from "../nex/refused_objects.ts";
 import type { NexView } from "../nex/view.ts";
 import { compact } from "../nex/check_network.ts";
 import { repeated, repeatedOptions } from "../nex/dhcp_options.ts";
@@ -139,6 +141,12 @@ export function memberFrom(message: proto.Member): MemberRequest {
 /** A member list of a request, in its order. */
 export function listFrom(message: proto.MemberList): MemberListRequest {
   return { net: message.net, list: message.list.map(memberFrom), force: message.force };
+}
+
+/** The refusal of an object of a spec as the API shows it. */
+export function refusedTo(refusal: Refusal): proto.Sent<proto.RefusedObject> {
+  const { code, message: reason } = refusal, field = fieldIn(reason) ?? "";
+  return { ...refusal instanceof ObjectRefused && refusal.object, field, reason, code };
 }
 
 /** A change to one member; fields that are not in the message are undefined, and stay as they are. */

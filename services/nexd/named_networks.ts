@@ -1,6 +1,7 @@
 /** The named overlay networks as nexd changes and shows them. The mirror follows a network while a request is about it. */
 import { Refusal } from "../common/refusal.ts";
 import type { Action } from "../nex/networks.ts";
+import { RefusedObjects } from "../nex/refused_objects.ts";
 import { Attempts } from "../nex/steps.ts";
 import type { NetworkOptions } from "../overlay/networks.ts";
 import type { View } from "../overlay/view.ts";
@@ -133,13 +134,16 @@ export class NamedNetworks {
   async rehearse(specs: readonly NamedSpec[]): Promise<NamedResult[]> {
     const ids = this.#newIds(specs);
     return await this.#holding(specs.map(({ name }) => name), ids, () =>
-      definitely(
-        this.store,
-        () =>
-          specs.map((spec) =>
-            this.#plan(spec, ids.get(spec.name) ?? "", this.options.timestamp(), new Attempts()).result
-          ),
-      ));
+      definitely(this.store, () => {
+        const refused = new RefusedObjects();
+        const results = specs.flatMap((spec) => {
+          const plan = () =>
+            this.#plan(spec, ids.get(spec.name) ?? "", this.options.timestamp(), new Attempts());
+          return refused.attempt({ kind: "Network", net: spec.name }, plan)?.result ?? [];
+        });
+        refused.refuse();
+        return results;
+      }));
   }
 
   /** Makes one network and its members what a spec says. */
@@ -159,27 +163,32 @@ export class NamedNetworks {
   }
 
   #plan({ name, request, lists }: NamedSpec, newId: string, now: string, attempts: Attempts) {
-    const { view } = this;
-    if (request && !this.has(name) && this.options.isFlat(name)) {
-      throw new Refusal(
-        "exists",
-        `network ${name}: overlay: the network of this name has none, and cannot get one`,
-      );
-    }
-    const planned = request && planNamed(view, request, { ...this.options, newId, now });
-    const named = planned?.named ?? findNamed(view, name);
+    const { view } = this, refused = new RefusedObjects(), kind = request ? "Network" : "MemberList";
+    const found = refused.attempt({ kind, net: name }, () => {
+      if (request && !this.has(name) && this.options.isFlat(name)) {
+        throw new Refusal(
+          "exists",
+          `network ${name}: overlay: the network of this name has none, and cannot get one`,
+        );
+      }
+      const planned = request && planNamed(view, request, { ...this.options, newId, now });
+      return { planned, named: planned?.named ?? findNamed(view, name) };
+    });
+    if (!found) throw refused.refusal();
+    const { planned, named } = found;
     const plans: Plan[] = planned?.plan ? [planned.plan] : [];
     let members: ReservedNow[][] = [];
     if (lists.length) {
       const draft = new ReservationDraft(view, named, Date.parse(now), attempts);
       const { reservations } = view.space(named.record.id);
-      members = draft.add(lists).map((list) =>
+      members = draft.add(lists, refused.attempt).map((list) =>
         list.map((one) => ({
           ...one,
           before: reservations.get(one.mac),
           after: draft.reservation(one.mac),
         }))
       );
+      refused.refuse();
       plans.push(...draft.plans());
     }
     const result: NamedResult = {

@@ -6,6 +6,7 @@ import type { MacChange } from "../nex/change_mac.ts";
 import { describe, firstTwice, type MemberRequest, type MemberUpdate } from "../nex/members.ts";
 import { qualify } from "../nex/names.ts";
 import type { Action } from "../nex/networks.ts";
+import { atFirst, type Attempt } from "../nex/refused_objects.ts";
 import { Attempts } from "../nex/steps.ts";
 import { Claims } from "../overlay/claims.ts";
 import { macFor } from "../overlay/create_endpoints.ts";
@@ -19,7 +20,7 @@ import { PlanBuilder } from "../store/plan_builder.ts";
 import { type ReservationRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { effectiveRecord, type NamedNetwork } from "./effective.ts";
-import { ownName } from "./names.ts";
+import { unsharedNames } from "./unshared_names.ts";
 
 /** A list of members of one network. */
 export interface ReservationList {
@@ -82,18 +83,31 @@ export class ReservationDraft {
   }
 
   /** Plans members: one that exists with the same contents is left as it is, with other contents it is refused, unless `force`. */
-  add(lists: readonly ReservationList[]): Reserved[][] {
-    const all = lists.map(({ list, force }) => list.map((given) => ({ asked: this.#check(given), force })));
+  add(lists: readonly ReservationList[], attempt: Attempt = atFirst): Reserved[][] {
+    const { name: net } = this.#named, part = (mac: string) => ({ kind: "Member", net, mac }) as const;
+    const all = lists.map(({ list, force }) =>
+      list.flatMap((given) => {
+        const asked = attempt(part(given.mac), () => this.#check(given));
+        return asked ? { asked, force } : [];
+      })
+    );
     const flat = all.flat();
     refuseTwice(flat.map(({ asked }) => asked));
     const actions = new Map<string, Action>();
     // Addresses that are given by name are not given to those before them in the list.
     for (const withAddress of [true, false]) {
       for (const { asked, force } of flat) {
-        if ((asked.ip4 !== undefined) === withAddress) actions.set(asked.mac, this.#add(asked, force));
+        if ((asked.ip4 !== undefined) !== withAddress) continue;
+        const action = attempt(part(asked.mac), () => this.#add(asked, force));
+        if (action !== undefined) actions.set(asked.mac, action);
       }
     }
-    this.#refuseUnshared();
+    const macs = new Map(flat.map(({ asked: { mac, name } }) => [name, mac]));
+    for (const { label, refusal } of this.#unshared()) {
+      attempt(part(macs.get(label) ?? ""), () => {
+        throw refusal;
+      });
+    }
     return all.map((list) =>
       list.map(({ asked: { mac, name } }) => ({
         name: name ?? mac,
@@ -292,25 +306,11 @@ export class ReservationDraft {
 
   /** Refuses a name that several have, unless each reservation of it says that it is shared. */
   #refuseUnshared(): void {
-    const { name: network } = this.#named;
-    const named = Map.groupBy(this.#reservations.values(), ({ name }) => name);
-    for (const label of this.#labels) {
-      const holders = named.get(label) ?? [];
-      const missing = holders.filter(({ shared }) => !shared).map(({ mac }) => mac);
-      const last = holders.at(-1);
-      if (!last || !missing.length) continue;
-      const other = holders.find(({ mac }) => mac !== last.mac);
-      const endpoint = this.#space.endpointsNamed(label).find((endpoint) =>
-        ownName(this.#space, endpoint) === label && !holders.some(({ mac }) => mac === endpoint.mac)
-      );
-      const whose = other?.mac ?? (endpoint && `endpoint ${endpoint.id} on ${endpoint.host}`);
-      if (whose === undefined) continue;
-      throw new Refusal(
-        "exists",
-        `member ${last.mac}: name: ${label} belongs to ${whose} in network ${network} already; a name that several members ` +
-          `have needs "shared: true" on each of them: it is missing on ${missing.join(", ")}`,
-      );
-    }
+    for (const { refusal } of this.#unshared()) throw refusal;
+  }
+
+  #unshared() {
+    return unsharedNames(this.#named.name, this.#space, this.#reservations.values(), this.#labels);
   }
 
   /** A request in canonical form, its fields checked by themselves. */

@@ -156,6 +156,19 @@ async function wrong(lab: DashboardLab) {
   assert.match(page, /aria-invalid="true" aria-describedby="error"/);
   assert.match(page, /domain: &quot;&lt;img src=x onerror=/);
   assert.doesNotMatch(page, /<img/);
+  const several = `${network("domian: a\ngateways: [x]\n", "other", "10.9.0.0/25")}---\n` +
+    `${network("", "third", "10.9.0.0/26")}---\n${members("- {mac: y}\n")}`;
+  const { error, refused } = await send(lab, "/apply", several, 400);
+  assert.match(String(error), /^the text: document 1, line 4: domian: unknown key/);
+  assert.deepEqual(
+    (refused as Json[]).map(({ document, line, field }) => [document, line, field]),
+    [[1, 4, "domian"], [1, 5, "gateways[0]"], [2, 9, "subnet4"], [3, 14, "list[0].mac"]],
+  );
+  const all = await form(lab, "/apply", { spec: several }, 400);
+  assert.match(
+    all,
+    /These 3 are refused too:.*gateways\[0\].*overlaps 10\.9\.0\.0\/24 of network small.*list\[0\]\.mac/s,
+  );
   for (
     const [body, sentence] of [
       ["{", /no JSON/],

@@ -231,6 +231,7 @@ Deno.test("nexd refuses nothing, and finds nothing unchanged, by a record whose 
     networks: [],
     members: [{ net: "mini", list: [member(name)], force: true }],
     dryRun: false,
+    everyRefusal: false,
   });
   const apply = async (name: string, dryRun = false) =>
     (await ours.Apply({ ...spec(name), dryRun })).objects?.map(({ action }) => action);
@@ -298,7 +299,7 @@ Deno.test("nexd knows a network with an overlay, and takes its name for no other
     lose(
       us.overlayWatch,
       `${us.sand.keys.networkNames}${name}`,
-      () => them.api.Apply({ networks: [network(name)], members: [], dryRun: false }),
+      () => them.api.Apply({ networks: [network(name)], members: [], dryRun: false, everyRefusal: false }),
     );
   await make("blue");
   assert.equal((await us.api.GetNetwork({ name: "blue" })).net?.name, "blue");
@@ -307,6 +308,11 @@ Deno.test("nexd knows a network with an overlay, and takes its name for no other
     code: "exists",
   });
   await make("red");
-  const again = await us.api.Apply({ networks: [network("red")], members: [], dryRun: true });
+  const again = await us.api.Apply({
+    networks: [network("red")],
+    members: [],
+    dryRun: true,
+    everyRefusal: false,
+  });
   assert.deepEqual(again.objects?.map(({ action }) => action), ["unchanged"]);
 });

@@ -1,9 +1,10 @@
-/** `strand apply`, `get`, `set` and `delete` over a nexd with a real etcd: networks with an overlay beside those without. */
+/** `strand apply`, `get`, `set`, `delete` over a nexd and a real etcd: networks with an overlay beside others. */
 import assert from "node:assert/strict";
 import { BitSet } from "../../services/overlay/bit_set.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
+import { everyRefusal } from "./every_refusal.ts";
 import { type OverNexd, overNexd } from "./over_nexd.ts";
 
 const blue = `kind: Network
@@ -28,6 +29,7 @@ const cases: readonly (readonly [name: string, holds: (it: OverNexd, etcd: LabEt
     onOneFile,
   ],
   ["a part of a spec that is refused refuses all of it, with field, value and what would be right", refusals],
+  ["all that is refused of a file is told at once, also as JSON", (it) => everyRefusal(it, mini, blue)],
   [
     "a member of an overlay network moves to another MAC, and a declined address is given back, through nexd",
     moved,
@@ -145,30 +147,30 @@ async function refusals(it: OverNexd) {
     assert.deepEqual(await it.tryStrand(["apply", "-"], spec), {
       code: 1,
       out: "",
-      err: `strand: ${message}\n`,
+      err: `strand: standard input: ${message}\n`,
     });
     assert.deepEqual(await it.everything(), before, "nothing is written");
   };
   await refuses(
     `${mini}---\n${blue.replace("overlay", "gateways: [10.9.0.1]\noverlay")}`,
-    "network blue: gateways: 10.9.0.1 is outside the subnet 10.0.0.0/24",
+    "document 2, line 9: network blue: gateways: 10.9.0.1 is outside the subnet 10.0.0.0/24",
   );
   await refuses(
     `${mini}---\n${blue.replace("10.0.0.5", "10.0.1.5")}`,
-    "member 52:54:00:00:00:05: ip4: 10.0.1.5 is outside the range 10.0.0.0/24 of network blue",
+    "document 3, line 14: member 52:54:00:00:00:05: ip4: 10.0.1.5 is outside the range 10.0.0.0/24 of network blue",
   );
   await it.strand(["apply", "-"], `${mini}---\n${blue}`);
   await refuses(
     blue.replace("10.0.0.0/24", "10.0.0.0/16"),
-    "network blue: subnet4: 10.0.0.0/16 is not 10.0.0.0/24: the range of an overlay network cannot change; make a new network",
+    "document 1, line 3: network blue: subnet4: 10.0.0.0/16 is not 10.0.0.0/24: the range of an overlay network cannot change; make a new network",
   );
   await refuses(
     `${red}---\nkind: Network\nname: blue\nsubnet4: 10.1.0.0/24\n`,
-    "network blue exists with an overlay: change it with overlay: {} in its spec, or take another name",
+    "document 3, line 13: network blue exists with an overlay: change it with overlay: {} in its spec, or take another name",
   );
   await refuses(
     `${red}---\n${mini}overlay: {}\n`,
-    "network mini: overlay: the network of this name has none, and cannot get one",
+    "document 3, line 16: network mini: overlay: the network of this name has none, and cannot get one",
   );
 }
 
@@ -221,9 +223,12 @@ async function sources(it: OverNexd) {
     "network blue created\nnetwork mini created\nmember db created\nmember web created\n",
   );
   const twice = await it.tryStrand(["apply", folder, "-"], blue);
+  const there = (document: number, line: number, what: string, file: string) =>
+    `strand: standard input: document ${document}, line ${line}: ${what} is there already, in document 1 of ${folder}/${file}\n`;
   assert.equal(
     twice.err,
-    `strand: standard input: document 1, line 2: network blue is there already, in document 1 of ${folder}/a.yml\n`,
+    there(1, 2, "network blue", "a.yml") + there(2, 10, "mac 52:54:00:00:00:05", "b.yaml") +
+      there(2, 11, "mac 52:54:00:00:00:06", "b.yaml"),
   );
 }
 

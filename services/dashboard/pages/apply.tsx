@@ -11,6 +11,8 @@ interface ApplyProps {
   readonly plan: Plan | undefined;
   /** Why it is refused. */
   readonly error: string | undefined;
+  /** All that is refused, a sentence each, where that is more than one. */
+  readonly refused: readonly string[];
   /** True: the plan was carried out. */
   readonly isDone: boolean;
 }
@@ -18,11 +20,11 @@ interface ApplyProps {
 /** The most rows of what would change: a file may have thousands of members. */
 const MOST_ROWS = 500;
 
-export function ApplyPage({ wanted, plan, error, isDone }: ApplyProps) {
+export function ApplyPage({ wanted, plan, error, refused, isDone }: ApplyProps) {
   const changing = plan?.objects.filter(({ action }) => action !== "unchanged") ?? [];
   return (
     <>
-      {error !== undefined && <p class="banner" role="alert" id="error">{printable(error)}</p>}
+      {error !== undefined && <Refused error={error} refused={refused} />}
       {plan && <Changes objects={plan.objects} changing={changing} isDone={isDone} />}
       {plan && !isDone && changing.length > 0 && (
         <form method="post" action="/apply" class="confirm">
@@ -42,6 +44,22 @@ export function ApplyPage({ wanted, plan, error, isDone }: ApplyProps) {
         </p>
       )}
     </>
+  );
+}
+
+/** Why a file is refused: the first reason, and the others. */
+function Refused({ error, refused }: { error: string; refused: readonly string[] }) {
+  if (!refused.length) return <p class="banner" role="alert" id="error">{printable(error)}</p>;
+  const [, ...others] = refused, more = others.length - MOST_ROWS;
+  return (
+    <div class="banner" role="alert" id="error">
+      <p>{printable(error)}</p>
+      <p>{others.length === 1 ? "This is refused too:" : `These ${others.length} are refused too:`}</p>
+      <ul>
+        {others.slice(0, MOST_ROWS).map((sentence) => <li>{printable(sentence)}</li>)}
+        {more > 0 && <li>and {more} more</li>}
+      </ul>
+    </div>
   );
 }
 

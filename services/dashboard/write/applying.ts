@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import type { FieldChange } from "../../../proto/types.ts";
 import { tryParseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
-import { apply } from "../../nexd/client/apply.ts";
+import { apply, readSpecsFor } from "../../nexd/client/apply.ts";
 import { CALL_TIMEOUT } from "../../nexd/client/connect.ts";
 import { type Call, deletePruned, type Pruned, prunedBy } from "../../nexd/client/prune.ts";
-import { readSpecs, type Spec } from "../../nexd/client/spec.ts";
+import type { Spec } from "../../nexd/client/spec.ts";
 import { memberSpec, networkSpec, yamlText } from "../../nexd/client/spec_of.ts";
 
 /** The longest text, in characters: of so many that is no spec, this process needs some seconds, in which it does nothing else. */
@@ -103,7 +103,7 @@ export async function applyAsShown(
     }
     return call(method, request, timeout);
   };
-  await apply({ call: noted }, spec, { force: wanted.force }, ({ action }) => {
+  await apply({ call: noted }, spec, { force: wanted.force, everyRefusal: true }, ({ action }) => {
     const planned = rest.next().value;
     if (planned) objects.push(progress.told(planned, action));
   });
@@ -133,10 +133,13 @@ async function rehearse(call: Call, wanted: Wanted): Promise<Rehearsed> {
         "strand apply",
     );
   }
-  const spec = readSpecs([{ file: "the text", source: wanted.spec }]);
+  const { force, prune } = wanted, options = { dryRun: true, force, everyRefusal: true };
+  const spec = await readSpecsFor(
+    [{ file: "the text", source: wanted.spec }],
+    (rest) => apply({ call }, rest, options, () => {}),
+  );
   const named: PlannedObject[] = [], going: PlannedObject[] = [];
-  const { force, prune } = wanted;
-  await apply({ call }, spec, { dryRun: true, force }, ({ kind, name, action, net, mac, changes }) => {
+  await apply({ call }, spec, options, ({ kind, name, action, net, mac, changes }) => {
     named.push(
       kind === "Network"
         ? { kind: "network", name, action, changes }

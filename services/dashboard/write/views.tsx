@@ -3,6 +3,8 @@ import type { Config } from "../../common/config.ts";
 import { HttpError } from "../../common/http/answers.ts";
 import type { Log } from "../../common/log.ts";
 import { invalid, messageOf, printable, Refusal } from "../../common/refusal.ts";
+import { refusalsIn } from "../../common/refusals.ts";
+import { refusalJson } from "../../nexd/client/spec_values.ts";
 import type { Cluster } from "../cluster.ts";
 import { machineById } from "../model/machines.ts";
 import { ApplyPage } from "../pages/apply.tsx";
@@ -43,6 +45,8 @@ function applyView(
     wanted: Wanted,
     of: {
       readonly error?: string;
+      /** All that is refused, where that is more than one. */
+      readonly refused?: readonly Refusal[];
       readonly plan?: Plan;
       readonly isDone?: boolean;
       /** It is not known what of it was done. */
@@ -50,14 +54,23 @@ function applyView(
       readonly status?: Shown["status"];
     },
   ): Shown => {
-    const { error, plan, isDone = false, isUnknown = false, status = 200 } = of;
+    const { error, refused = [], plan, isDone = false, isUnknown = false, status = 200 } = of;
+    const told = refused.length && { refused: refused.map(refusalJson) };
     return {
       title: isDone ? "Applied" : plan ? "What would happen" : "Apply a file",
       status,
       model: plan || error !== undefined
-        ? { ...error !== undefined && { error }, applied: isUnknown ? null : isDone, ...plan }
+        ? { ...error !== undefined && { error }, ...told, applied: isUnknown ? null : isDone, ...plan }
         : { ...wanted, applied: false },
-      page: <ApplyPage wanted={wanted} plan={plan} error={error} isDone={isDone} />,
+      page: (
+        <ApplyPage
+          wanted={wanted}
+          plan={plan}
+          error={error}
+          refused={refused.map(messageOf)}
+          isDone={isDone}
+        />
+      ),
     };
   };
   return {
@@ -89,6 +102,7 @@ function applyView(
         });
       } catch (error) {
         const { done, pending } = progress, why = messageOf(error);
+        const all = refusalsIn(error), refused = all.length > 1 ? all : [];
         // A refusal of one of several objects tells nothing of those before it, which nexd may have written.
         const isUnknown = pending.size > 1 || pending.size > 0 && isUncertain(error);
         if (isUnknown) {
@@ -106,6 +120,7 @@ function applyView(
         if (!isUnknown) {
           return shown(wanted, {
             error: why + some,
+            refused,
             status,
             ...error instanceof PlanChanged && { plan: error.plan },
           });
@@ -117,6 +132,7 @@ function applyView(
             counted(pending.size, "may have been")
           } changed: ${look}`,
           isUnknown,
+          refused,
           status,
           ...plan && { plan },
         });

@@ -2,43 +2,69 @@
 import type { NexClient } from "../../../proto/client.ts";
 import type { AppliedObject, Member, Network, Sent } from "../../../proto/types.ts";
 import { Refusal } from "../../common/refusal.ts";
+import { Refusals, refusalsIn } from "../../common/refusals.ts";
 import { APPLY_TIMEOUT, CALL_TIMEOUT } from "./connect.ts";
 import { hasStatus, UNIMPLEMENTED } from "./explain.ts";
-import type { Spec } from "./spec.ts";
+import { readSpecs, type Spec, type SpecFile, SpecRefused } from "./spec.ts";
+import { placedRefusal } from "./spec_places.ts";
+import { inFileOrder } from "./spec_values.ts";
 
 export interface ApplyOptions {
   /** Report what would happen, and change nothing. */
   readonly dryRun?: boolean;
   /** Replace members that exist with other contents. */
   readonly force?: boolean;
+  /** Ask for all that the server refuses, with its places in the files, rather than for the first in the server's words. */
+  readonly everyRefusal?: boolean;
 }
 
 /**
  * Applies a spec.
  *
  * @param report Called with the action on each object as soon as it is known
+ * @throws Refusals of PlacedRefusal where `everyRefusal` asks for them
  */
 export async function apply(
   client: Pick<NexClient, "call">,
   spec: Spec,
-  { dryRun = false, force = false }: ApplyOptions,
+  { dryRun = false, force = false, everyRefusal = false }: ApplyOptions,
   report: (object: AppliedObject) => void,
 ): Promise<void> {
   const members = spec.members.map((list) => ({ ...list, force: force || list.force }));
   // This call detects a server that does not answer sooner than the longer timeout of Apply.
   const { nets } = await client.call("GetNetworks", {}, CALL_TIMEOUT);
   try {
-    const { objects } = await client.call(
+    const { objects, refused } = await client.call(
       "Apply",
-      { networks: spec.networks, members, dryRun },
+      { networks: spec.networks, members, dryRun, everyRefusal },
       APPLY_TIMEOUT,
     );
+    if (refused.length) throw new Refusals(inFileOrder(refused.map((one) => placedRefusal(spec, one))));
     objects.forEach(report);
   } catch (error) {
     if (!hasStatus(error, UNIMPLEMENTED)) throw error;
     if (dryRun) throw new Refusal("invalid", "--dry-run: the server is too old to say what would happen");
     for (const network of spec.networks) report(await applyNetwork(client, network, nets));
     for (const list of members) await applyMembers(client, list, report);
+  }
+}
+
+/**
+ * Reads spec files. Where a part is refused, the server is asked about the others, so that all that is wrong is told at once.
+ *
+ * @param ask A dry run with `everyRefusal` of what is not refused; where it fails, what is known without it is told.
+ * @throws Refusals
+ */
+export async function readSpecsFor(
+  files: readonly SpecFile[],
+  ask: (rest: Spec) => Promise<unknown>,
+): Promise<Spec> {
+  try {
+    return readSpecs(files);
+  } catch (error) {
+    if (!(error instanceof SpecRefused) || !error.rest) throw error;
+    const others = await ask(error.rest).then(() => [], refusalsIn);
+    throw new Refusals(inFileOrder([...error.all, ...others]), { cause: error });
   }
 }
 

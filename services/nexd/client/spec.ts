@@ -3,8 +3,21 @@ import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
 import type { MemberList, Network, Sent } from "../../../proto/types.ts";
 import { closest } from "../../common/closest.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
+import { Refusals } from "../../common/refusals.ts";
 import { readMembers, readNetwork } from "./spec_kinds.ts";
-import { at, isEmpty, refused, text, type Value } from "./spec_values.ts";
+import {
+  at,
+  gather,
+  isEmpty,
+  isWrong,
+  markWrong,
+  placed,
+  type PlacedRefusal,
+  placeOf,
+  refused,
+  text,
+  type Value,
+} from "./spec_values.ts";
 
 /** A spec's contents: networks, and members of these or of existing networks; each in file order. */
 export interface Spec {
@@ -20,41 +33,90 @@ export interface SpecFile {
   readonly source: string;
 }
 
+/** All refusals of spec files that were found without a server. */
+export class SpecRefused extends Refusals {
+  /** @param rest The parts that are not refused, nor belong to one that is; undefined: it cannot be told which these are. */
+  constructor(all: readonly Refusal[], readonly rest: Spec | undefined) {
+    super(all);
+  }
+}
+
 /**
  * Reads whole spec files and checks all that can be checked without a server.
  *
- * @throws Refusal that names file, document, line and field
+ * @throws SpecRefused, whose refusals name file, document, line and field
  */
 export function readSpecs(files: readonly SpecFile[]): Spec {
-  const spec: Spec = { networks: [], members: [] };
-  const duplicates = new Duplicates();
-  for (const { file, source } of files) readFile(file, source, spec, duplicates);
+  const reading = new Reading();
+  for (const { file, source } of files) reading.file(file, source);
+  const { spec, refusals } = reading;
+  if (refusals.length) throw new SpecRefused(refusals, reading.rest());
   if (spec.networks.length + spec.members.length > 0) return spec;
   const names = files.map(({ file }) => file).join(", ");
   throw new Refusal("invalid", `${names}: holds no document of kind Network or MemberList`);
 }
 
-function readFile(file: string, source: string, spec: Spec, duplicates: Duplicates): void {
-  const lines = new LineCounter();
-  parse(file, source, lines).forEach((document, i) => {
-    const value: Value = {
-      node: document.contents,
-      field: "",
-      place: { file, document: i + 1, lines, start: document.range[0] },
-    };
-    const problem = document.errors[0] ?? document.warnings[0];
-    if (problem) throw refused({ ...value, node: { range: problem.pos } }, problem.message);
-    if (isEmpty(value.node)) return;
-    if (kindOf(value) === "Network") {
-      const network = readNetwork(value);
-      duplicates.check("network", network.name ?? "", () => at(value, "name"));
-      spec.networks.push(network);
-    } else {
-      const members = readMembers(value);
-      duplicates.checkMembers(members, value);
-      spec.members.push(members);
+/** The parts of a spec that have been read so far, and the refusals. */
+class Reading {
+  readonly spec: Spec = { networks: [], members: [] };
+  readonly refusals: Refusal[] = [];
+  readonly #duplicates = new Duplicates();
+  /** The networks that are refused in part, and whether all documents could be told to be about a network. */
+  readonly #wrong = new Set<string>();
+  #isTold = true;
+  #files = 0;
+
+  file(file: string, source: string): void {
+    const lines = new LineCounter();
+    this.#files++;
+    let documents: Document.Parsed[];
+    try {
+      documents = parse(file, source, lines);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.refusals.push(error);
+      this.#isTold = false;
+      return;
     }
-  });
+    documents.forEach((document, i) => {
+      const refusals: PlacedRefusal[] = [], start = document.range[0];
+      const place = { file, fileNumber: this.#files, document: i + 1, lines, start, refusals };
+      const value: Value = { node: document.contents, field: "", place };
+      for (const problem of [...document.errors, ...document.warnings]) {
+        refusals.push(refused({ ...value, node: { range: problem.pos } }, problem.message));
+      }
+      if (refusals.length) this.#isTold = false;
+      else if (!isEmpty(value.node)) this.#document(value);
+      for (const refusal of refusals) this.refusals.push(refusal);
+    });
+  }
+
+  #document(value: Value): void {
+    const { refusals } = value.place;
+    const kind = gather(value, () => kindOf(value));
+    if (kind === "Network") {
+      const network = gather(value, () => readNetwork(value)), name = network?.name;
+      if (network) this.#duplicates.check("network", name ?? "", at(value, "name"));
+      if (network && !refusals.length) this.spec.networks.push(network);
+      else if (name) this.#wrong.add(name);
+      else this.#isTold = false;
+    } else if (kind) {
+      const members = gather(value, () => readMembers(value));
+      if (members) this.#duplicates.checkMembers(members);
+      if (members?.net) this.spec.members.push(members);
+    } else this.#isTold = false;
+  }
+
+  /** The part that a server can be asked about. Members of a network that is refused would be refused with it. */
+  rest(): Spec | undefined {
+    const { networks } = this.spec;
+    const members = this.spec.members.filter(({ net }) => !this.#wrong.has(net ?? "")).map((members) => {
+      const value = placeOf(members);
+      const list = (members.list ?? []).filter((member) => !isWrong(member)), right = { ...members, list };
+      return value ? placed(value, right) : right;
+    });
+    return this.#isTold && networks.length + members.length > 0 ? { networks, members } : undefined;
+  }
 }
 
 /** How many lists and mappings may lie in one another; a spec has four. */
@@ -103,31 +165,39 @@ function kindOf(value: Value): typeof kinds[number] {
   );
 }
 
-/** Values that must not occur twice in a file. */
+/** Values that must not occur twice in the files. */
 class Duplicates {
-  readonly #documents = new Map<string, Value["place"]>();
+  readonly #places = new Map<string, Value["place"]>();
 
-  check(what: string, id: string, where: () => Value, scope = ""): void {
-    if (!id) return;
-    const key = `${what}\n${scope}\n${id}`;
-    const before = this.#documents.get(key);
-    const { place } = where();
-    if (before !== undefined) {
-      const file = before.file === place.file ? "" : ` of ${before.file}`;
-      throw refused(where(), `${what} ${id} is there already, in document ${before.document}${file}`);
+  /** Notes a refusal where a value is there already. @returns whether it is not */
+  check(what: string, id: string, value: Value, scope = ""): boolean {
+    if (!id) return true;
+    const key = `${what}\n${scope}\n${id}`, { place } = value;
+    const before = this.#places.get(key);
+    if (before === undefined) {
+      this.#places.set(key, place);
+      return true;
     }
-    this.#documents.set(key, place);
+    const file = before.file === place.file ? "" : ` of ${before.file}`;
+    gather(value, () => {
+      throw refused(value, `${what} ${id} is there already, in document ${before.document}${file}`);
+    });
+    return false;
   }
 
-  checkMembers({ net, list }: Sent<MemberList>, value: Value): void {
-    list?.forEach(({ mac, name, shared, ip4, ip6 }, i) => {
-      this.check("mac", mac ?? "", () => at(value, "list", i, "mac"), net ?? "");
-      if (!shared) {
-        this.check("name", name?.toLowerCase() ?? "", () => at(value, "list", i, "name"), net ?? "");
-      }
-      // Overlay networks may have the same addresses; the server knows which of the networks have an overlay.
-      this.check("address", ip4?.address ?? "", () => at(value, "list", i, "ip4"), net ?? "");
-      this.check("address", ip6?.address ?? "", () => at(value, "list", i, "ip6"), net ?? "");
-    });
+  checkMembers({ net: given, list }: Sent<MemberList>): void {
+    const net = given ?? "";
+    for (const member of list ?? []) {
+      const value = placeOf(member), { mac, name, shared, ip4, ip6 } = member;
+      if (!value) continue;
+      // Of a member that is there twice all else is, too.
+      const isFirst = this.check("mac", mac ?? "", at(value, "mac"), net) && [
+        shared || this.check("name", name?.toLowerCase() ?? "", at(value, "name"), net),
+        // Overlay networks may have the same addresses; the server knows which of the networks have an overlay.
+        this.check("address", ip4?.address ?? "", at(value, "ip4"), net),
+        this.check("address", ip6?.address ?? "", at(value, "ip6"), net),
+      ].every(Boolean);
+      if (!isFirst) markWrong(member);
+    }
   }
 }

@@ -10,8 +10,11 @@ import {
   at,
   checked,
   flag,
+  gather,
   list,
   mapping,
+  placed,
+  placeOf,
   refused,
   text,
   type ValueReader,
@@ -51,8 +54,8 @@ function range(
   const keys = mapping({ begin: end, end }, ["begin", "end"]);
   return (value) => {
     const range = keys(value);
-    const { begin = "", end = "" } = range;
-    if (compare(begin, end) > 0) {
+    const { begin, end } = range;
+    if (begin !== undefined && end !== undefined && compare(begin, end) > 0) {
       throw refused(value, `${value.field}: end ${end} comes before begin ${begin}`);
     }
     return range;
@@ -63,16 +66,23 @@ const macRange = range(mac, (a, b) => a < b ? -1 : Number(a > b));
 
 const optionKeys = mapping({ number: wholeNumber, value: text }, ["number", "value"]);
 const option: ValueReader<Sent<Option>> = (value) => {
-  const option = optionKeys(value);
-  within(value, () => checkOption(option.number ?? 0, option.value ?? ""));
+  const option = optionKeys(value), { number, value: text } = option;
+  if (number !== undefined && text !== undefined) within(value, () => checkOption(number, text));
   return option;
 };
 
 const optionList = list(option);
 const options: ValueReader<Sent<Option>[]> = (value) => {
   const options = optionList(value);
-  const [twice] = repeatedOptions(options.map(({ number }, place) => ({ number: number ?? 0, place })));
-  if (twice) throw refused(at(value, twice.place), repeated(twice).message);
+  const numbered = options.flatMap((option) => {
+    const { number } = option;
+    return number === undefined || number === null ? [] : { number, place: placeOf(option) ?? value };
+  });
+  for (const twice of repeatedOptions(numbered)) {
+    gather(value, () => {
+      throw refused(twice.place, repeated(twice).message);
+    });
+  }
   return options;
 };
 
@@ -131,10 +141,18 @@ export const readNetwork: ValueReader<Sent<Network>> = (value) => {
   ) {
     for (const [end, address] of Object.entries(range ?? {})) {
       if (!subnet || !address || Cidr.parse(subnet).contains(Ip.parse(address))) continue;
-      throw refused(at(value, key, end), `${key}.${end}: ${address} lies outside the subnet ${subnet}`);
+      gather(value, () => {
+        throw refused(at(value, key, end), `${key}.${end}: ${address} lies outside the subnet ${subnet}`);
+      });
     }
   }
-  return { ...rest, Range4: range4, Range6: range6, macRange: macrange, leaseDuration: leaseduration };
+  return placed(value, {
+    ...rest,
+    Range4: range4,
+    Range6: range6,
+    macRange: macrange,
+    leaseDuration: leaseduration,
+  });
 };
 
 const time = checked((text, field) => {
@@ -163,7 +181,7 @@ const memberOf = mapping(
 /** The client's own name is ignored, since the client sends it itself. */
 const member: ValueReader<Sent<Member>> = (value) => {
   const { client_name: _, ...member } = memberOf(value);
-  return member;
+  return placed(value, member);
 };
 const members = list(member);
 const memberList: typeof members = (value) => {
@@ -180,5 +198,5 @@ const memberKeys = mapping({ kind: text, net: text, list: memberList, force: fla
 /** Reads a MemberList document; held addresses are ignored, since leases are given by DHCP only. */
 export const readMembers: ValueReader<Sent<MemberList>> = (value) => {
   const { kind: _, held: __, ...members } = memberKeys(value);
-  return members;
+  return placed(value, members);
 };
