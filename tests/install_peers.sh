@@ -9,7 +9,7 @@ isc-dhcp-relay isc-dhcp-server kea-dhcp4-server kea-admin python3-grpcio python3
 nmap tcpdump iproute2 iputils-ping iperf3 iptables nftables openssl procps bubblewrap mmdebstrap python3-spdx-tools containernetworking-plugins podman
 docker.io containerd runc docker-compose busybox-static groff-base jq systemd systemd-container udev ansible-core openssh-client
 ruby prometheus python3-kubernetes libnl-route-3-200 qemu-system-x86 protobuf-compiler golang-go golang-google-grpc-dev
-golang-goprotobuf-dev nodejs chromium fonts-dejavu-core pngquant"
+golang-goprotobuf-dev golang-github-masterminds-sprig-dev golang-gopkg-yaml.v3-dev nodejs chromium fonts-dejavu-core pngquant"
 
 # Debian's release with a newer etcd, and that etcd's version, and with podman 5.
 suite=trixie newer_etcd=3.5

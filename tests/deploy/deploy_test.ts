@@ -1,50 +1,32 @@
 /** What deploy/ says is held against the program: no variable, command, metric, port or version that there is none of. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { commands } from "../../cli/commands.ts";
-import { loadConfig } from "../../services/common/config.ts";
 import { agentVariables, schema, variables } from "../../services/common/config_schema.ts";
 import { version } from "../../services/common/version.ts";
 import { run } from "../lab/host.ts";
+import {
+  containersOf,
+  deploy,
+  filesIn,
+  fitOneAnother,
+  hasModels,
+  installed,
+  items,
+  type Manifests,
+  manifestsIn,
+  type Node,
+  root,
+  text,
+  unfit,
+  workloadsIn,
+  yaml,
+} from "./manifests.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const deploy = `${root}deploy/`;
-
-/** Every file under a folder, whose path ends with a slash. */
-function filesIn(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
-    isDirectory ? filesIn(`${folder}${name}/`) : [folder + name]
-  );
-}
-
-const text = (file: string) => Deno.readTextFileSync(file);
 const folders = ["ansible", "compose", "dashboards", "kubernetes", "systemd", "vagrant"];
 const files = folders.flatMap((folder) => filesIn(`${deploy}${folder}/`));
 
-/** A node of a document of which only some is looked at. */
-interface Node {
-  readonly [key: string]: Node | undefined;
-}
-
-/** A file's documents. None may be ill-formed, or have a key twice. */
-function yaml(file: string): Node[] {
-  return parseAllDocuments(text(file), { version: "1.1" }).map((document) => {
-    assert.deepEqual(document.errors, [], file);
-    return (document.toJS() ?? {}) as Node;
-  });
-}
-
-const items = (node: Node | undefined): Node[] => Object.values(node ?? {}).map((item) => item ?? {});
-
-/** The manifests of Kubernetes, without what only kustomize reads. */
-const manifests = filesIn(`${deploy}kubernetes/base/`).filter((file) => !file.endsWith("/kustomization.yaml"))
-  .flatMap(yaml);
-const workloads = manifests.filter(({ kind }) => /^(Deployment|DaemonSet)$/.test(String(kind)));
-
-async function installed(program: string): Promise<boolean> {
-  return (await run(["sh", "-c", 'command -v "$0"', program], { mayFail: true })).code === 0;
-}
+const manifests = manifestsIn("base"), workloads = workloadsIn(manifests);
 
 Deno.test("deploy: every YAML and JSON file is well-formed", () => {
   for (const file of files) {
@@ -86,10 +68,6 @@ Deno.test("deploy: every environment variable is one of the configuration's, eve
   }
 });
 
-function containersOf(workload: Node): Node[] {
-  return items(workload["spec"]?.["template"]?.["spec"]?.["containers"]);
-}
-
 Deno.test("deploy: every configuration file is accepted, also with TLS", () => {
   const inCluster = String(manifests.find(({ kind }) => String(kind) === "ConfigMap")?.["data"]?.["nex.yml"]);
   const withTls = inCluster.replaceAll(/^( *)# /gm, "$1");
@@ -107,49 +85,7 @@ Deno.test("deploy: the version is this one", () => {
   assert.deepEqual(said, Array(4).fill(version));
 });
 
-Deno.test("deploy: Kubernetes' manifests fit one another", () => {
-  const labels = new Map<string, string>();
-  for (const workload of workloads) {
-    const { spec, metadata } = workload, pod = spec?.["template"];
-    assert.deepEqual(spec?.["selector"]?.["matchLabels"], pod?.["metadata"]?.["labels"]);
-    labels.set(JSON.stringify(pod?.["metadata"]?.["labels"]), String(metadata?.["name"]));
-    const volumes = items(pod?.["spec"]?.["volumes"]).map(({ name }) => name);
-    for (const container of containersOf(workload)) {
-      for (const { name } of items(container["volumeMounts"])) assert.ok(volumes.includes(name));
-      const status = items(container["ports"]).find(({ name }) => String(name) === "status")
-        ?.["containerPort"];
-      assert.equal(
-        Number(status),
-        loadConfig({ env: {} })[container["name"] as unknown as "nexd"].metricsListen.port,
-      );
-      assert.equal(String(status), String(pod?.["metadata"]?.["annotations"]?.["prometheus.io/port"]));
-      for (const [probe, path] of [["livenessProbe", "/healthz"], ["readinessProbe", "/readyz"]] as const) {
-        assert.deepEqual(container[probe]?.["httpGet"], { path, port: "status" });
-      }
-    }
-  }
-  for (const { kind, spec, metadata } of manifests) {
-    const name = String(metadata?.["name"]);
-    if (String(kind) === "Service") assert.equal(labels.get(JSON.stringify(spec?.["selector"])), name);
-    if (String(kind) === "PodDisruptionBudget") {
-      assert.equal(labels.get(JSON.stringify(spec?.["selector"]?.["matchLabels"])), name);
-    }
-  }
-});
-
-const looked = "import importlib.util, sys; sys.exit(not importlib.util.find_spec('kubernetes'))";
-const hasModels = (await run(["/usr/bin/python3", "-c", looked], { mayFail: true })).code === 0;
-
-interface Manifests {
-  readonly whole: readonly Node[];
-  readonly parts?: readonly Node[];
-}
-
-/** What is wrong with each of these, by Kubernetes' own models, which take Python a second to read. */
-async function unfit(...given: readonly Manifests[]): Promise<string[][]> {
-  const script = `${root}tests/deploy/kubernetes_models.py`;
-  return JSON.parse((await run(["/usr/bin/python3", script], { stdin: JSON.stringify(given) })).stdout);
-}
+Deno.test("deploy: Kubernetes' manifests fit one another", () => fitOneAnother(manifests));
 
 Deno.test({
   name: "deploy: Kubernetes' models (Debian's python3-kubernetes) take every manifest, and no field more",
