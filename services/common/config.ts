@@ -48,6 +48,8 @@ export interface Config {
     readonly nexd: HostPort | undefined;
     /** The addresses at which services of other machines have their metrics. */
     readonly metrics: readonly HostPort[];
+    /** The address of Grafana, without a slash at its end; undefined: pages do not link to it. */
+    readonly grafana: string | undefined;
     readonly metricsListen: HostPort;
   };
   /** Without {@link ConfigOptions.agent} it lacks what only SAND's variables say. */
@@ -244,6 +246,7 @@ function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | 
       write: dashboard.write,
       nexd: dashboard.nexd,
       metrics: dashboard.metrics,
+      grafana: dashboard.grafana,
       metricsListen: dashboard["metrics-listen"],
     },
     agent: agentConfig(agent, wanted, where),

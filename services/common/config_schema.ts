@@ -50,6 +50,15 @@ const socketPath = z.string().startsWith("/", {
 const hostPart = (error: string) =>
   z.string().refine((text) => tryParseHostPort(text, 1)?.host === text, { error });
 
+/** The address of a page, to which a link adds a path and what it asks for. */
+const pageUrl = z.string().transform((text, context) => {
+  const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  const isUsable = url && !url.username && !url.password && !url.search && !url.hash;
+  if (isUsable) return url.href.replace(/\/+$/, "");
+  context.addIssue(`"${text}" is not a URL of http or https alone, like https://grafana.example`);
+  return z.NEVER;
+});
+
 /** The most addresses whose metrics the dashboard reads; it asks all at once. */
 export const MOST_METRICS = 64;
 
@@ -174,6 +183,7 @@ export const schema = z.strictObject({
     metrics: distinct(address(undefined, "192.0.2.10:9641"))
       .max(MOST_METRICS, { error: `has more than ${MOST_METRICS} addresses` })
       .default([]),
+    grafana: pageUrl.optional(),
     "metrics-listen": metricsListen(9645),
   }).prefault({}),
   log: z.strictObject({

@@ -112,6 +112,19 @@ const refused: [string, string, RegExp][] = [
     `dashboard:\n  metrics: [${Array.from({ length: 65 }, (_, i) => `"a:${i + 1}"`)}]\n`,
     /nex\.yml:2: dashboard\.metrics: .*has more than 64 addresses$/,
   ],
+  ...[
+    "javascript:alert(1)",
+    "ftp://grafana.example",
+    "grafana.example",
+    "https://",
+    "https://me:word@grafana.example",
+    "https://grafana.example/?orgId=1",
+    "https://grafana.example/#top",
+  ].map((url): [string, string, RegExp] => [
+    `a page of Grafana that is ${url}`,
+    `dashboard:\n  grafana: "${url}"\n`,
+    /nex\.yml:2: dashboard\.grafana: ".*" is not a URL of http or https alone, like https:\/\/grafana\.example$/,
+  ]),
   ["a TTL out of range", "dnsd: {ttl: -1}\n", /nex\.yml:1: dnsd\.ttl: -1 is not a number of seconds/],
   [
     "a level that is none",

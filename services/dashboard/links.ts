@@ -52,3 +52,8 @@ export function deleteHref(
   const { member, endpoint } = what;
   return `/delete?${new URLSearchParams({ network, ...member && { member }, ...endpoint && { endpoint } })}`;
 }
+
+/** Grafana's dashboard of deploy/dashboards/strand.json, by its uid, over the hour that the page of rates shows. */
+export function grafanaHref(grafana: string): string {
+  return `${grafana}/d/strand?${new URLSearchParams({ from: "now-1h", to: "now" })}`;
+}

@@ -1,6 +1,7 @@
 /** The rates of the last hour by service and kind of event, with the services that could not be asked. */
 import type { Config } from "../../common/config.ts";
 import { formatHostPort } from "../../common/host_port.ts";
+import { grafanaHref } from "../links.ts";
 import { measures } from "../rates/measures.ts";
 import { EVERY, type Line, type Rates, ROUNDS, type Unanswered } from "../rates/rates.ts";
 import { Sheet, type TableSpec } from "../table.ts";
@@ -30,6 +31,8 @@ export interface RatesModel {
   readonly intervals: number;
   readonly rates: Sheet<RateRow>;
   readonly unanswered: readonly Problem[];
+  /** A link to the same hour, and more, in Grafana; absent where the configuration does not say where that is. */
+  readonly grafana?: string;
 }
 
 const perSecond = (rate: number | undefined) => rate === undefined ? undefined : `${shown(rate)}/s`;
@@ -75,7 +78,7 @@ export const ratesTable: TableSpec<RateRow> = {
 
 /** Throws Refusal "invalid" for a parameter that is not right. */
 export function ratesModel(rates: Rates, config: Config, parameters: URLSearchParams): RatesModel {
-  const named = rates.named();
+  const named = rates.named(), { grafana } = config.dashboard;
   return {
     every: EVERY / 1000,
     intervals: ROUNDS,
@@ -83,6 +86,7 @@ export function ratesModel(rates: Rates, config: Config, parameters: URLSearchPa
     unanswered: rates.unanswered().filter(({ target: { own } }) =>
       !own || isExpected(own, config) && !named.has(own)
     ).map(whyNot),
+    ...grafana !== undefined && { grafana: grafanaHref(grafana) },
   };
 }
 

@@ -3,9 +3,16 @@ import type { RatesModel } from "../model/rates.ts";
 import { Problems } from "./problems.tsx";
 import { Table } from "./table.tsx";
 
-export function RatesPage({ model: { every, rates, unanswered }, url }: { model: RatesModel; url: string }) {
+export function RatesPage(
+  { model: { every, rates, unanswered, grafana }, url }: { model: RatesModel; url: string },
+) {
   return (
     <>
+      {grafana !== undefined && (
+        <p class="state">
+          <a href={grafana} rel="noreferrer">The last hour in Grafana</a>
+        </p>
+      )}
       <Problems of={unanswered} />
       <Table sheet={rates} url={url} />
       <p class="faint">

@@ -106,6 +106,24 @@ Deno.test("all services are asked at once, so that those that hang do not make a
   assert.ok(PATIENCE < EVERY);
 });
 
+Deno.test("the page of rates leads to the dashboard of deploy/ in Grafana, where the configuration says where that is", () => {
+  const { uid } = JSON.parse(
+    Deno.readTextFileSync(new URL("../../../deploy/dashboards/strand.json", import.meta.url)),
+  );
+  const modelWith = (grafana?: string) => {
+    const config = loadConfig({ env: grafana === undefined ? {} : { STRAND_DASHBOARD_GRAFANA: grafana } });
+    return ratesModel(lab([]).rates, config, new URLSearchParams());
+  };
+  assert.equal("grafana" in modelWith(), false);
+  for (
+    const [at, base] of [
+      ["https://grafana.example", "https://grafana.example"],
+      ["HTTP://grafana.example:3000/", "http://grafana.example:3000"],
+      ['https://monitor.example/"><b>/', "https://monitor.example/%22%3E%3Cb%3E"],
+    ] as const
+  ) assert.equal(modelWith(at).grafana, `${base}/d/${uid}?from=now-1h&to=now`);
+});
+
 Deno.test("a line is as high as its highest number, with gaps where nothing is known", () => {
   assert.equal(pathOf([null, 2, 4, null, 0]), "M1 12h1L2 0h1M4 24h1");
   assert.equal(pathOf([0, 0]), "M0 24h1L1 24h1");
