@@ -57,3 +57,8 @@ export function deleteHref(
 export function grafanaHref(grafana: string): string {
   return `${grafana}/d/strand?${new URLSearchParams({ from: "now-1h", to: "now" })}`;
 }
+
+/** What is known of a MAC, address or name through time. */
+export function historyHref(of?: string): string {
+  return of === undefined ? "/history" : `/history?q=${encoded(of)}`;
+}

@@ -11,6 +11,7 @@ import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { appOf } from "./app.tsx";
 import { Cluster } from "./cluster.ts";
 import { Events } from "./events.ts";
+import { History } from "./history/history.ts";
 import { tlsOf } from "./listen.ts";
 import { askMetrics, Rates, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
@@ -39,6 +40,12 @@ export function main(args: string[]): Promise<number> {
       const followed = followedTogether(names.mirror, sand.mirror);
       const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
       const events = new Events(cluster);
+      const history = new History({
+        names: names.mirror,
+        overlays: sand.mirror,
+        keys: sand.keys,
+        connection: sand.connection,
+      });
       const rates = new Rates(targetsOf(config), askMetrics);
       daemon.defer("rates", () => rates.close());
       rates.start();
@@ -56,7 +63,7 @@ export function main(args: string[]): Promise<number> {
           cluster,
           mayChange: config.dashboard.write,
           views: [
-            ...viewsOf(cluster, { config, rates, report: () => daemon.report() }),
+            ...viewsOf(cluster, { config, rates, history, report: () => daemon.report() }),
             ...writeViews(cluster, { config, log }),
           ],
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),

@@ -3,10 +3,12 @@ import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import { HostAgents } from "./agents.ts";
 import type { AnyNetwork, Cluster } from "./cluster.ts";
+import type { History } from "./history/history.ts";
+import { historyView, machineView } from "./history/views.tsx";
 import { Kept } from "./kept.ts";
 import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
-import { findMachines, machineById } from "./model/machines.ts";
+import { findMachines } from "./model/machines.ts";
 import {
   machineColumns,
   machinesTable,
@@ -27,7 +29,7 @@ import { HealthPage } from "./pages/health.tsx";
 import { MapPage } from "./pages/map.tsx";
 import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
 import { matrixOf } from "./model/reach.ts";
-import { type MachineChanges, MachinePage } from "./pages/machine.tsx";
+import type { MachineChanges } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
 import { PlacementPage } from "./pages/placement.tsx";
 import { RatesPage } from "./pages/rates.tsx";
@@ -115,7 +117,10 @@ function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Mach
 
 export function viewsOf(
   cluster: Cluster,
-  { rates, ...options }: Omit<HealthOptions, "networks" | "hosts" | "agents"> & { readonly rates: Rates },
+  { rates, history, ...options }: Omit<HealthOptions, "networks" | "hosts" | "agents"> & {
+    readonly rates: Rates;
+    readonly history: History;
+  },
 ): View[] {
   const allNetworks = new Kept((now) => networkRows(cluster, now)),
     allHosts = new Kept(() => hostRows(cluster));
@@ -264,26 +269,7 @@ export function viewsOf(
         };
       },
     },
-    {
-      path: "/machines/:id",
-      parameters: ["network"],
-      show({ id, parameters, now }) {
-        const machines = machineById(cluster, id, parameters.get("network") ?? undefined, now);
-        const [first] = machines;
-        if (!first) throw new Refusal("not-found", `there is no machine "${id}"`);
-        return {
-          title: `Machine ${first.name || first.mac || first.id}`,
-          model: { id, machines },
-          live: [...new Set(machines.map(({ network }) => `network:${network}`)), "health"],
-          page: (
-            <MachinePage
-              machines={machines}
-              now={now}
-              changes={(machine) => mayChange ? changesOf(cluster, machine) : {}}
-            />
-          ),
-        };
-      },
-    },
+    machineView(cluster, history, (machine) => mayChange ? changesOf(cluster, machine) : {}),
+    historyView(cluster, history),
   ];
 }

@@ -94,8 +94,9 @@ export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
-/** The range that stands for a name: every key that begins with it, if it ends in a slash; else the key itself. */
+/** The range that stands for a name: every key that begins with it, if it ends in a slash or is empty; else the key itself. */
 export function rangeUnder(name: string): { readonly key: string; readonly end?: string } {
+  if (name === "") return { key: "\0", end: "\0" };
   return name.endsWith("/") ? { key: name, end: prefixEnd(name) } : { key: name };
 }
 

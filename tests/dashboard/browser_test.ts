@@ -18,7 +18,9 @@ const VIEWS = [
   ["/map", "No probe fails"],
   ["/rates", "Services are asked every 15 s"],
   ["/find?q=web", "web-8"],
-  ["/machines/02:84:0a:14:00:0b", "/run/netns/web-1"],
+  ["/machines/02:84:0a:14:00:0b", "came to rack1-a: name web-1"],
+  ["/history", "was made a member"],
+  ["/history?q=10.20.0.11", "What happened to 10.20.0.11"],
   ["/explain?network=shop", "from"],
   ["/explain?network=shop&a=web-1&b=nothing", "has no endpoint"],
   ["/apply?network=office", "Show what would happen"],
@@ -83,7 +85,7 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       return await browser.focused();
     };
     const order: string[] = [];
-    for (let i = 0; i < 11; i++) order.push(await press("Tab"));
+    for (let i = 0; i < 12; i++) order.push(await press("Tab"));
     assert.deepEqual(order, [
       "Skip to the content",
       "Health",
@@ -93,6 +95,7 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
       "Map",
       "Rates",
       "Explain",
+      "History",
       "Apply",
       "Find a machine",
       "Find",

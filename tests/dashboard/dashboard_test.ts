@@ -8,6 +8,7 @@ import { LabServices } from "../lab/services.ts";
 import { changes } from "./changes.ts";
 import { DashboardLab, HOSTILE, type Json } from "./lab.ts";
 import { overAll } from "./over_all.ts";
+import { throughTime } from "./through_time.ts";
 
 const names = (rows: readonly Json[]) => rows.map(({ name }) => name);
 
@@ -317,7 +318,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     for (const one of [first, more, ...others]) one.close();
   });
 
-  for (const [name, holds] of [...overAll, ...changes]) await t.step(name, () => holds(lab));
+  for (const [name, holds] of [...overAll, ...changes, ...throughTime]) await t.step(name, () => holds(lab));
 
   await t.step("with etcd away, pages say so and show what is known", async () => {
     await lab.etcd.kill();
@@ -328,6 +329,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     const page = await lab.page("/networks/blue");
     assert.match(page, /what is shown is of revision \d+/);
     assert.ok(page.includes("cache"));
+    assert.match(await lab.page("/history"), /Known since revision \d+/);
     await until("the health says so", async (see) => {
       const { etcd, problems } = see(await lab.json("/")) as { etcd: Json; problems: Json[] };
       return etcd["inSync"] === false &&

@@ -32,6 +32,7 @@ const views = [
   ["/map", "Map"],
   ["/rates", "Rates"],
   ["/explain", "Explain"],
+  ["/history", "History"],
 ] as const;
 
 /** htmx adds no style and evaluates no code, as the Content-Security-Policy asks for. */

@@ -1,6 +1,6 @@
 /** The page of one machine, with all that is known of it in each of its networks. */
 import { printable } from "../../common/refusal.ts";
-import { explainHref, networkHref } from "../links.ts";
+import { explainHref, historyHref, networkHref } from "../links.ts";
 import type { Machine } from "../model/machines.ts";
 import { timeLeft } from "../model/time.ts";
 import { Facts } from "./table.tsx";
@@ -30,13 +30,16 @@ export function MachinePage({ machines, now, changes }: MachineProps) {
             <a href={networkHref(machine.network)}>{printable(machine.networkTitle ?? machine.network)}</a>
           </h2>
           <Facts of={factsOf(machine, now)} />
-          {machine.endpoint !== undefined && (
-            <p>
+          <p class="state">
+            {machine.endpoint !== undefined && (
               <a href={explainHref(machine.network, machine.address)}>
                 Why does another machine not reach it?
               </a>
-            </p>
-          )}
+            )}
+            {machine.address && (
+              <a href={historyHref(machine.address)}>What else had {printable(machine.address)}?</a>
+            )}
+          </p>
           <Changes {...changes(machine)} />
         </section>
       ))}
