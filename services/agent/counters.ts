@@ -5,6 +5,8 @@ import { Counter, Durations, type Registry } from "../common/metrics.ts";
 export interface Counters {
   /** Differences that periodic checks have repaired since the start. */
   drifted: number;
+  /** Called with the differences that were repaired in a network, by operation; of the host itself the network is empty. */
+  repaired: (network: string, ops: ReadonlyMap<string, number>) => void;
   readonly drift: Counter<"op">;
   readonly deactivated: Counter;
   readonly failures: Counter;
@@ -19,6 +21,7 @@ export function createCounters(metrics: Registry): Counters {
   const registers = [metrics];
   return {
     drifted: 0,
+    repaired: () => {},
     drift: new Counter({
       name: "agent_drift_repaired_total",
       help: "Differences between kernel and store that a periodic check found and repaired, by operation.",

@@ -39,6 +39,7 @@ import { HeldAddresses } from "./held_addresses.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
+import { publishRepairs } from "./repairs.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
@@ -245,6 +246,7 @@ export function main(args: string[]): Promise<number> {
       counters: createCounters(metrics),
       log,
     };
+    publishRepairs(daemon, context, () => claim.lease);
     const workers = new Workers(context);
     daemon.defer("networks", () => workers.close());
     daemon.defer("drift", () => drift.close());

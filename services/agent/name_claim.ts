@@ -115,6 +115,11 @@ export class NameClaim {
     return { key: this.#key, modRevision: this.#held.modRevision };
   }
 
+  /** The lease of the claim: a key under it is there as long as this agent runs. Undefined while the name is not claimed. */
+  get lease(): bigint | undefined {
+    return this.#held?.lease;
+  }
+
   /** The reason for the hold, as a sentence. */
   get sentence(): string {
     const unknown = `whether the name ${this.options.hostname} is still this agent's is not known`;

@@ -225,6 +225,7 @@ export class Vteps implements VtepsPart {
     const { counters, log } = this.context();
     counters.drifted++;
     counters.drift.inc({ op: "vxlan-rules" });
+    counters.repaired("", new Map([["vxlan-rules", 1]]));
     log.warn("the rules for VXLAN were changed on this host by other programs, and are repaired");
   }
 }

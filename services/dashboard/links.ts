@@ -33,10 +33,20 @@ export function explainHref(network: string, a = ""): string {
 
 /** The list of hosts with those whose row has the name in it. */
 export function hostHref(name: string): string {
+  return `/hosts?filter=${filterOf(name)}`;
+}
+
+/** The list of repairs with those of a host. */
+export function repairsHref(host: string): string {
+  return `/repairs?filter=${filterOf(host)}`;
+}
+
+/** A name as a filter takes it. */
+function filterOf(name: string): string {
   const beginning = name.slice(0, LONGEST_FILTER);
   // The cut may have left half of the last character, which is no part of the name.
   const isCut = beginning.length < name.length && /[\ud800-\udbff]$/.test(beginning);
-  return `/hosts?filter=${encoded(isCut ? beginning.slice(0, -1) : beginning)}`;
+  return encoded(isCut ? beginning.slice(0, -1) : beginning);
 }
 
 /** The form with a network, or a member of it, as it is. */
@@ -58,7 +68,7 @@ export function grafanaHref(grafana: string): string {
   return `${grafana}/d/strand?${new URLSearchParams({ from: "now-1h", to: "now" })}`;
 }
 
-/** What is known of a MAC, address or name through time. */
+/** The page of what happened to a MAC, address or name. */
 export function historyHref(of?: string): string {
   return of === undefined ? "/history" : `/history?q=${encoded(of)}`;
 }

@@ -12,6 +12,8 @@ import { appOf } from "./app.tsx";
 import { Cluster } from "./cluster.ts";
 import { Events } from "./events.ts";
 import { History } from "./history/history.ts";
+import { historyViews } from "./history/views.tsx";
+import { HostRepairs } from "./host_repairs.ts";
 import { tlsOf } from "./listen.ts";
 import { askMetrics, Rates, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
@@ -46,6 +48,7 @@ export function main(args: string[]): Promise<number> {
         keys: sand.keys,
         connection: sand.connection,
       });
+      const repairs = new HostRepairs(sand.mirror, () => cluster.hostsChanged());
       const rates = new Rates(targetsOf(config), askMetrics);
       daemon.defer("rates", () => rates.close());
       rates.start();
@@ -63,7 +66,8 @@ export function main(args: string[]): Promise<number> {
           cluster,
           mayChange: config.dashboard.write,
           views: [
-            ...viewsOf(cluster, { config, rates, history, report: () => daemon.report() }),
+            ...viewsOf(cluster, { config, rates, repairs, report: () => daemon.report() }),
+            ...historyViews(cluster, history, config.dashboard.write),
             ...writeViews(cluster, { config, log }),
           ],
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),

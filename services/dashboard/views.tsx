@@ -3,9 +3,8 @@ import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import { HostAgents } from "./agents.ts";
 import type { AnyNetwork, Cluster } from "./cluster.ts";
-import type { History } from "./history/history.ts";
-import { historyView, machineView } from "./history/views.tsx";
 import { Kept } from "./kept.ts";
+import type { HostRepairs } from "./host_repairs.ts";
 import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
 import { findMachines } from "./model/machines.ts";
@@ -21,6 +20,7 @@ import {
 import { mapContent, mapModel, mapTables } from "./model/map.ts";
 import { placementOf, placementTables } from "./model/placement.ts";
 import { ratesModel, ratesTable } from "./model/rates.ts";
+import { repairRows, repairsModel, repairsTable } from "./model/repairs.ts";
 import type { Rates } from "./rates/rates.ts";
 import { applyHref, deleteHref, networkHref } from "./links.ts";
 import { Explainer } from "./model/explain.ts";
@@ -33,6 +33,7 @@ import type { MachineChanges } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
 import { PlacementPage } from "./pages/placement.tsx";
 import { RatesPage } from "./pages/rates.tsx";
+import { RepairsPage } from "./pages/repairs.tsx";
 import { Table } from "./pages/table.tsx";
 import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
 import type { Machine } from "./model/machines.ts";
@@ -104,7 +105,7 @@ function isNamed(network: AnyNetwork): boolean {
 }
 
 /** Links to the forms that change a machine. */
-function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Machine): MachineChanges {
+export function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Machine): MachineChanges {
   const network = cluster.network(key);
   if (!network) return {};
   const isMember = network.kind === "lan" ? kind === "member" : network.space.reservations.has(mac);
@@ -117,9 +118,9 @@ function changesOf(cluster: Cluster, { network: key, mac, kind, endpoint }: Mach
 
 export function viewsOf(
   cluster: Cluster,
-  { rates, history, ...options }: Omit<HealthOptions, "networks" | "hosts" | "agents"> & {
+  { rates, repairs, ...options }: Omit<HealthOptions, "networks" | "hosts" | "agents"> & {
     readonly rates: Rates;
-    readonly history: History;
+    readonly repairs: HostRepairs;
   },
 ): View[] {
   const allNetworks = new Kept((now) => networkRows(cluster, now)),
@@ -165,16 +166,25 @@ export function viewsOf(
     },
     {
       path: "/networks/:id",
-      parameters: [machinesTable("lan"), { id: "leases" }, namesTable].flatMap(parametersOf),
+      parameters: [machinesTable("lan"), { id: "leases" }, namesTable, { id: "repairs" }].flatMap(
+        parametersOf,
+      ),
       show({ id, parameters, url, now }) {
         const network = cluster.network(id);
         if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
         const model = networkModel(cluster, network, parameters, now);
+        const mended = network.kind === "overlay" &&
+          new Sheet(repairsTable("repairs"), repairRows(cluster, repairs, network.id), parameters);
         return {
           title: `Network ${network.title}`,
-          model,
+          model: { ...model, ...mended && { repairs: mended } },
           live: [`network:${network.key}`, "health"],
-          page: <NetworkPage model={model} url={url} mayChange={mayChange && isNamed(network)} />,
+          page: (
+            <>
+              <NetworkPage model={model} url={url} mayChange={mayChange && isNamed(network)} />
+              {mended && <Table sheet={mended} url={url} />}
+            </>
+          ),
         };
       },
     },
@@ -193,6 +203,9 @@ export function viewsOf(
             <>
               <Table sheet={hosts} url={url} alone />
               <NotAsked said={said} />
+              <p class="state">
+                <a href="/repairs">What hosts have repaired, by network</a>
+              </p>
               {reachability && <MatrixTable matrix={reachability} />}
             </>
           ),
@@ -223,6 +236,19 @@ export function viewsOf(
           model,
           live: ["all"],
           page: <MapPage model={model} picture={content.drawn?.picture} url={url} />,
+        };
+      },
+    },
+    {
+      path: "/repairs",
+      parameters: parametersOf({ id: "" }),
+      show({ parameters, url }) {
+        const model = repairsModel(cluster, repairs, agents.said, parameters);
+        return {
+          title: "What hosts have repaired",
+          model,
+          live: ["hosts"],
+          page: <RepairsPage model={model} url={url} />,
         };
       },
     },
@@ -269,7 +295,5 @@ export function viewsOf(
         };
       },
     },
-    machineView(cluster, history, (machine) => mayChange ? changesOf(cluster, machine) : {}),
-    historyView(cluster, history),
   ];
 }

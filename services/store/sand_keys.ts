@@ -22,7 +22,7 @@ export type SandKey =
     readonly network: string;
   }
   | { readonly kind: "docker-network" | "docker-endpoint"; readonly id: string }
-  | { readonly kind: "name-claim"; readonly host: string };
+  | { readonly kind: "name-claim" | "repairs"; readonly host: string };
 
 /** The prefix of the locks of SAND's older agents. This agent takes none of them, but writes nothing while one is held. */
 const LOCKS = "/etcd-lock";
@@ -178,6 +178,15 @@ export class SandKeys {
     return `${this.prefix}/strand/names/`;
   }
 
+  /** Strand only: HOST → Repairs: what its agent has mended by network; a lease removes the key when that agent ends. */
+  repairs(host: string): string {
+    return this.allRepairs + host;
+  }
+
+  get allRepairs(): string {
+    return `${this.prefix}/strand/repairs/`;
+  }
+
   /** The prefixes of all that is shown of networks and hosts: each endpoint once, and nothing that only plans need. */
   get ofAllNetworks(): readonly string[] {
     const { prefix } = this;
@@ -190,6 +199,7 @@ export class SandKeys {
       `${prefix}/strand/net/`,
       this.allDeleted,
       this.nameClaims,
+      this.allRepairs,
     ];
   }
 
@@ -247,6 +257,7 @@ export class SandKeys {
         return a === "applied" ? { kind: "applied", network: b, host: c } : undefined;
       case "strand/3":
         if (a === "names") return { kind: "name-claim", host: b };
+        if (a === "repairs") return { kind: "repairs", host: b };
         if (a === "network-names") return { kind: "network-name", name: b };
         return a === "deleted" || a === "cursor" ? { kind: a, network: b } : undefined;
       default:

@@ -28,6 +28,7 @@ export type {
   NetworkRecord,
   OverlayOptions,
   PresenceRecord,
+  RepairsRecord,
   ReservationRecord,
   SettingsRecord,
   WithheldAddressRecord,
@@ -52,7 +53,8 @@ export type SandRecord =
   | { kind: "withheld-address"; network: string; address: string; value: schema.WithheldAddressRecord }
   | { kind: "former-address"; network: string; address: string; value: schema.FormerAddressRecord }
   | { kind: "held-address"; network: string; address: string; value: schema.HeldAddressRecord }
-  | { kind: "name-claim"; host: string; value: schema.NameClaimRecord };
+  | { kind: "name-claim"; host: string; value: schema.NameClaimRecord }
+  | { kind: "repairs"; host: string; value: schema.RepairsRecord };
 
 /**
  * The {@link Schema} by which a mirror follows overlay networks.
@@ -93,6 +95,8 @@ function parse(keys: SandKeys, key: string, text: string): SandRecord | undefine
       return { ...found, kind: found.kind, value: readRecord(schema.applied, text) };
     case "name-claim":
       return { ...found, kind: found.kind, value: readRecord(schema.nameClaim, text) };
+    case "repairs":
+      return { ...found, kind: found.kind, value: readRecord(schema.repairs, text) };
     case "network-name":
       return { ...found, kind: found.kind, value: readRecord(schema.networkName, text) };
     case "settings":

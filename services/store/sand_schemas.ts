@@ -240,6 +240,22 @@ export const dockerEndpoint = z.looseObject({
 export const applied = z.looseObject({ revision: z.int().nonnegative() });
 export const deleted = z.looseObject({ created_at: text });
 
+/** Repairs of the kernel's state that other programs had changed, by network, of one host; see services/agent/repairs.ts. */
+export const repairs = z.looseObject({
+  /** When it began to count, in RFC 3339. */
+  since: text,
+  networks: z.array(z.looseObject({
+    /** Of the network; empty: of the host itself. */
+    id: text,
+    /** How often something was found, how many differences there were in all, and when the last one was, in RFC 3339. */
+    times: z.int().nonnegative(),
+    differences: z.int().nonnegative(),
+    last: text,
+    /** How many differences there were by the operation that has mended them. */
+    ops: z.record(text, z.int().nonnegative()),
+  })),
+});
+
 /** The claim of an agent on a host's name, see services/agent/name_claim.ts. */
 export const nameClaim = z.looseObject({
   /** Random, different for each run of the agent. */
@@ -271,6 +287,7 @@ export type DockerEndpointRecord = z.infer<typeof dockerEndpoint>;
 export type AppliedRecord = z.infer<typeof applied>;
 export type DeletedRecord = z.infer<typeof deleted>;
 export type NetworkNameRecord = z.infer<typeof networkName>;
+export type RepairsRecord = z.infer<typeof repairs>;
 export type SettingsRecord = z.infer<typeof settings>;
 export type OverlayOptions = z.infer<typeof overlay>;
 export type ReservationRecord = z.infer<typeof reservation>;

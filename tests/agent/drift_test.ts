@@ -92,6 +92,19 @@ Deno.test("changes in a network's namespace, by others and by the agent itself",
       });
     }
   });
+
+  await t.step("what was mended is published by network, and goes with the agent", async () => {
+    const key = `/sc-net/strand/repairs/${h1.name}`;
+    // It is published once in half a minute, so that it may be behind.
+    await until("it is published", async (see) => {
+      const { networks = [] } = JSON.parse(see(await lab.kv.get(key)) ?? "{}");
+      return networks.some(({ times, ops }: { times: number; ops: Record<string, number> }) =>
+        times > 0 && Object.keys(ops).some((op) => /^(fdb|arp)-/.test(op))
+      );
+    });
+    await h1.stop();
+    await until("it is gone", async (see) => see(await lab.kv.get(key)) === undefined);
+  });
 });
 
 /** Differences that were found and mended. */

@@ -128,6 +128,21 @@ async function write(lab: DashboardLab, agents: FakeAgents): Promise<void> {
     }
   }
   await lab.write(values);
+  // Of the other hosts with an agent that has mended something, this one is as it was before these were published.
+  await lab.write({
+    "/sc-net/strand/repairs/rack1-a": {
+      since: "2026-01-02T03:04:05Z",
+      networks: [
+        {
+          id: shop,
+          times: 2,
+          differences: 3,
+          last: "2026-01-03T04:05:06Z",
+          ops: { "fdb-set": 2, "arp-set": 1 },
+        },
+      ],
+    },
+  });
   const revision = await lab.write(leases(soon));
   for (const [id, hosts] of [[shop, HOSTS] as const, ...further]) {
     await lab.write(applied(id, revision, hosts));

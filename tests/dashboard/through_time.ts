@@ -1,4 +1,4 @@
-/** What the dashboard shows of machines through time, also of what is compacted. Steps of dashboard_test.ts. */
+/** What the dashboard shows of machines through time, also of what is compacted, and of repairs. Steps of dashboard_test.ts. */
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { type DashboardLab, HOSTILE, type Json } from "./lab.ts";
@@ -12,10 +12,55 @@ async function restart(lab: DashboardLab): Promise<void> {
   lab.dashboard = await lab.services.start("dashboard");
 }
 
+const repairs = (network: string) => ({
+  since: "2026-01-02T03:04:05Z",
+  networks: [
+    {
+      id: network,
+      times: 2,
+      differences: 5,
+      last: "2026-01-03T04:05:06.789Z",
+      ops: { "arp-set": 1, "fdb-set": 4, "<b>": 0 },
+    },
+    { id: "", times: 1, differences: 1, last: "soon", ops: { "vxlan-rules": 1 } },
+  ],
+});
+
 type Step = readonly [name: string, holds: (lab: DashboardLab) => Promise<void>];
 
 /** In order: each begins with what the one before has left. */
 export const throughTime: readonly Step[] = [
+  ["what hosts have repaired is shown by host and network, as their agents publish it", async (lab) => {
+    const blue = await lab.idOf("blue"), key = "/sc-net/strand/repairs/host1";
+    await lab.write({ [key]: repairs(blue), "/sc-net/strand/repairs/host2": "unreadable" });
+    let rows: Json[] = [];
+    await until("it is shown", async (see) => {
+      rows = see(await lab.rows("/repairs", "repairs"));
+      return rows.length === 2;
+    });
+    const common = { host: "host1", since: "2026-01-02T03:04:05.000Z" };
+    assert.deepEqual(rows, [
+      {
+        ...{ ...common, network: "blue", times: 2, differences: 5, last: "2026-01-03T04:05:06.789Z" },
+        operations: { "arp-set": 1, "fdb-set": 4, "<b>": 0 },
+      },
+      { ...common, network: "", times: 1, differences: 1, operations: { "vxlan-rules": 1 } },
+    ]);
+    assert.deepEqual(await lab.rows("/networks/blue", "repairs"), rows.slice(0, 1));
+    assert.equal((await lab.rows("/repairs?filter=vxlan&sort=-times", "repairs")).length, 1);
+    for (const page of [await lab.page("/repairs"), await lab.page("/networks/blue")]) {
+      assert.match(page, /fdb-set \(4\), arp-set/);
+      assert.ok(page.includes("&lt;b&gt;") && !page.includes("<b>"), page);
+    }
+    await lab.page("/repairs?sort=colour", 400);
+    // The agent has ended.
+    await lab.remove(key, "/sc-net/strand/repairs/host2");
+    await until("it is gone", async (see) => see(await lab.rows("/repairs", "repairs")).length === 0);
+    assert.match(
+      await lab.page("/networks/blue"),
+      /No host has found anything that other programs had changed\./,
+    );
+  }],
   [
     "a machine is followed through time, also once it is gone, and found by an address that it had",
     async (lab) => {

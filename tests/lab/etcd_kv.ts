@@ -9,8 +9,8 @@ interface Found {
   readonly header: { readonly revision: string; readonly cluster_id: string };
 }
 
-/** What a process has as long as it lives: its claim on a name, and its fence. */
-const LIVING = /\/strand\/(names|fence)\//;
+/** What a process has as long as it lives: its claim on a name, what it has repaired, and its fence. */
+const LIVING = /\/strand\/(names|repairs|fence)\//;
 
 export class EtcdKv {
   constructor(private readonly namespace: number, private readonly hostname: string) {}

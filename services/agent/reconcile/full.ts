@@ -251,6 +251,7 @@ export class FullComparison {
       counters.drift.inc({ op });
       counts.set(op, (counts.get(op) ?? 0) + 1);
     }
+    counters.repaired(this.network.id, counts);
     const what = [...counts].map(([op, count]) => count > 1 ? `${op} (${count})` : op).join(", ");
     log.warn(
       `network ${this.network.name} was changed on this host by other programs, and is repaired: ${what}`,

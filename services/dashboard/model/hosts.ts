@@ -2,6 +2,7 @@
 import { addHosts, type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
 import type { HostSays } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
+import { repairsHref } from "../links.ts";
 import type { TableSpec } from "../table.ts";
 import { duration } from "./time.ts";
 
@@ -119,6 +120,7 @@ export function hostsTable(now: number): TableSpec<HostRow> {
         key: "mended",
         title: "Mended",
         text: ({ mended }) => mended || undefined,
+        href: ({ name }) => repairsHref(name),
         look: "number",
         isRare: true,
       },
