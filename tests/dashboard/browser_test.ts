@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 import { hasChromium, PageInBrowser, PHONE, SCREEN } from "./browser.ts";
+import { anHoursMessages, openForMinutes, openMinutes } from "./open_page.ts";
 import { takePictures, wantsPictures } from "./pictures.ts";
 import { applied, claim, claimOf, startSample } from "./sample.ts";
 
@@ -16,10 +17,11 @@ const VIEWS = [
   ["/hosts", "Reached over VXLAN"],
   ["/matrix", "applied everything"],
   ["/map", "No probe fails"],
+  ["/repairs", "rack2-a has mended 2"],
   ["/rates", "Services are asked every 15 s"],
   ["/find?q=web", "web-8"],
   ["/machines/02:84:0a:14:00:0b", "came to rack1-a: name web-1"],
-  ["/history", "was made a member"],
+  ["/history", "Known since revision"],
   ["/history?q=10.20.0.11", "What happened to 10.20.0.11"],
   ["/explain?network=shop", "from"],
   ["/explain?network=shop&a=web-1&b=nothing", "has no endpoint"],
@@ -269,22 +271,15 @@ Deno.test({ name: "the dashboard in a browser", ignore: !hasChromium }, async (t
     browser.clean("rates");
   });
 
-  await t.step("a page that is refreshed a hundred times does not grow", async () => {
-    await browser.go("/networks/shop");
-    const grown = async (times: number) => {
-      await page.evaluate(`inPage.refreshed(${times})`);
-      await browser.devtools.send("HeapProfiler.collectGarbage");
-      const { metrics } = await browser.devtools.send("Performance.getMetrics");
-      return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
-    };
-    await browser.devtools.send("Performance.enable");
-    const before = await grown(10), after = await grown(100);
-    const of = (name: string) => [before[name] ?? 0, after[name] ?? 0] as const;
-    for (const name of ["Nodes", "JSEventListeners", "JSHeapUsedSize"]) {
-      const [then, now] = of(name);
-      assert.ok(now <= then * 1.2, `${name}: ${then}, then ${now}`);
-    }
-    browser.clean("refreshed");
+  await t.step(
+    "a page that has taken the messages of an hour is no larger than after a few minutes",
+    () => anHoursMessages(lab, browser),
+  );
+
+  await t.step({
+    name: "a page that is open for as long as is asked for does not grow, nor does the dashboard",
+    ignore: !openMinutes,
+    fn: () => openForMinutes(lab, browser, shop, openMinutes),
   });
 
   await t.step("over a slow mobile line the first view comes within seconds", async () => {

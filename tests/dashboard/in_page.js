@@ -37,12 +37,4 @@ globalThis.inPage = {
       )
     );
   },
-  /** Refreshes the page's main part so many times, one after the other. */
-  async refreshed(times) {
-    for (let i = 0; i < times; i++) {
-      const done = new Promise((resolve) => addEventListener("htmx:afterSettle", resolve, { once: true }));
-      htmx.trigger(document.getElementById("main"), "strand:changed");
-      await done;
-    }
-  },
 };

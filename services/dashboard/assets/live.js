@@ -3,9 +3,22 @@
 (() => {
   const main = () => document.getElementById("main");
   let stale = false;
+  // Since when it is being fetched, and whether it has to be fetched again then: htmx takes no trigger until what it has
+  // fetched is settled. It tells of each end; a page must not wait for ever for one that was not told.
+  let since = -Infinity, again = false;
+  const LONGEST = 10_000;
+  document.addEventListener("htmx:beforeRequest", () => since = performance.now());
+  const done = () => {
+    since = -Infinity;
+    if (again) refresh();
+  };
+  document.addEventListener("htmx:afterSettle", done);
+  document.addEventListener("htmx:afterRequest", ({ detail }) => detail.successful || done());
   const refresh = () => {
     // A page with a form for changes stays as it is.
     if (!main().dataset.live) return;
+    again = performance.now() - since < LONGEST;
+    if (again) return;
     // What is typed, and where a key's user is, stays until it is left.
     const active = document.activeElement;
     stale = active !== main() && main().contains(active);
