@@ -11,18 +11,30 @@ export interface Pair {
 
 /** How long one may take to be told, in ms. */
 const PATIENCE = 20_000;
+const decoder = new TextDecoder();
 /** RTNLGRP_NEIGH, as /proc/net/netlink has it. */
 const NEIGHBOURS = "00000004";
+
+/** How often what was told is read, in ms: read at once, each line would take processor time from what is timed. */
+const READ_EVERY = 20;
 
 /** What `ip monitor` tells of the vxlan0 of a network, with the time at which it was told. */
 export class EntryWatch implements AsyncDisposable {
   readonly #process: Process;
   readonly #waiting = new Map<string, (at: number) => void>();
+  readonly #path = Deno.makeTempFileSync({ prefix: "strand-bench-" });
+  readonly #file = Deno.openSync(this.#path);
+  readonly #buffer = new Uint8Array(16 << 10);
+  /** The last lines, for errors, and what is no whole line yet. */
+  #last = "";
+  #rest = "";
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   private constructor(namespace: string) {
     // Before all others on its core: what counts is when the kernel said it.
     const monitor = ["chrt", "--rr", "1", "nsenter", `--net=${namespace}`, "ip", "-ts", "monitor", "neigh"];
-    this.#process = new Process(monitor, { env: { TZ: "UTC" }, onLine: (line) => this.#take(line) });
+    const command = ["sh", "-c", 'exec "$@" > "$0"', this.#path, ...monitor];
+    this.#process = new Process(command, { env: { TZ: "UTC" } });
   }
 
   /** @param namespace path of the network's namespace */
@@ -53,11 +65,30 @@ export class EntryWatch implements AsyncDisposable {
   #at(what: string): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const late = () => {
-      reject(new Error(`no ${what} in ${PATIENCE} ms, the last lines:\n${this.#process.tail(5)}`));
+      this.#waiting.delete(what);
+      reject(
+        new Error(`no ${what} in ${PATIENCE} ms, the last lines:\n${this.#last}\n${this.#process.tail(5)}`),
+      );
     };
     const timer = setTimeout(late, PATIENCE);
+    // What was told before this is about something else.
+    if (this.#waiting.size === 0) this.#read();
     this.#waiting.set(what, resolve);
+    this.#timer ??= setInterval(() => this.#read(), READ_EVERY);
     return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Takes whole lines; of one that is not whole the rest is kept. */
+  #read(): void {
+    for (let count; (count = this.#file.readSync(this.#buffer));) {
+      const lines = (this.#rest + decoder.decode(this.#buffer.subarray(0, count))).split("\n");
+      this.#rest = lines.pop() ?? "";
+      for (const line of lines) this.#take(line);
+      if (lines.length) this.#last = lines.slice(-5).join("\n");
+    }
+    if (this.#waiting.size) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #take(line: string): void {
@@ -75,7 +106,10 @@ export class EntryWatch implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
     await this.#process.stop();
+    this.#file.close();
+    Deno.removeSync(this.#path);
   }
 }
 
