@@ -1,6 +1,7 @@
 /** When a host publishes the revision that it has applied. */
 import assert from "node:assert/strict";
 import { delay } from "../../services/common/async.ts";
+import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 
@@ -64,6 +65,49 @@ Deno.test("hosts publish what they have carried out", async (t) => {
       const most = 18 + (performance.now() - began) / 2000;
       assert.ok(after - before <= most, `${after - before} revisions for 12 endpoints, ${most} at most`);
       await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
+    },
+  );
+
+  await t.step(
+    "what hosts have carried out of machines behind another host's ports is told once for many",
+    async () => {
+      const { id } = await h1.api.createNetwork();
+      const { endpoint } = await h1.attach(id);
+      await h2.attach(id, { wait: "20s" });
+      await lab.probesTold();
+      const known = JSON.parse(await lab.kv.get(`/sc-net/network-endpoints/${id}/${endpoint.id}`) ?? "{}");
+      const [, range, prefix] = /^(.*\.)\d+\/(\d+)$/.exec(known.target_veth_ip) ?? [];
+      const leased = (i: number) => {
+        const machine = `00000000-0000-4000-8000-${`${i}`.padStart(12, "0")}`, address = `${range}${100 + i}`;
+        const record = JSON.stringify({
+          ...known,
+          ...{ id: machine, hostname: "h9", host_ip: "10.99.0.99", kind: "dhcp" },
+          ...{ target_netns_path: "", overlay_veth_name: "", target_veth_mac: `52:54:00:00:00:${i + 10}` },
+          ...{ target_veth_ip: `${address}/${prefix}`, expires_at: "2999-01-01T00:00:00Z" },
+        });
+        const keys = [`/sc-net/node-endpoints/h9/${machine}`, `/sc-net/network-endpoints/${id}/${machine}`];
+        return { address, records: Object.fromEntries(keys.map((key) => [key, record])) };
+      };
+      const before = await lab.kv.revision(), began = performance.now();
+      for (let i = 0; i < 12; i++) {
+        const { address, records } = leased(i);
+        await lab.kv.write(records);
+        for (const host of [h1, h2]) {
+          await until(`${host.name} has ${address}`, async (see) => {
+            const entry = ["nsenter", `--net=${host.namespaceOf(id)}`, "ip", "neigh", "show", address];
+            return see((await run(entry)).stdout).includes("PERMANENT");
+          });
+        }
+      }
+      const after = await lab.kv.revision();
+      const most = 12 + 2 * (1 + (performance.now() - began) / 2000);
+      assert.ok(after - before <= most, `${after - before} revisions for 12 leases, ${most} at most`);
+      for (const { name } of [h1, h2]) {
+        await until(
+          `${name} has told all of it`,
+          async (see) => see(await told(lab, id, name)) >= before + 12,
+        );
+      }
     },
   );
 

@@ -26,7 +26,7 @@ import { Incremental } from "./incremental.ts";
 import { Problems } from "./problems.ts";
 import { type CompareReason, isCheck, isUrgent } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
-import { AppliedStatus } from "./status.ts";
+import { AppliedStatus, isAwaited } from "./status.ts";
 import { EndpointTraces } from "./traces.ts";
 import { AppliedWaiters } from "./waiters.ts";
 
@@ -223,7 +223,7 @@ export class NetworkWorker {
   }
 
   async #run(): Promise<void> {
-    const { storeGuard, counters, vteps } = this.#context;
+    const { storeGuard, counters, vteps, host } = this.#context;
     // Changes of the same batch of events are taken together.
     await Promise.resolve();
     while (!this.#closed && (this.#reason || this.#changes.length)) {
@@ -245,7 +245,7 @@ export class NetworkWorker {
         this.#status.publish(
           // If a hold has begun meanwhile, a revision from before it says nothing of the store that is believed then.
           Math.min(revision, this.#revision),
-          reason === undefined && changes.every((change) => this.#isOwn(change)),
+          reason !== undefined || changes.some((change) => isAwaited(change, host.hostname)),
         );
       } catch (error) {
         this.#traces?.retry();
@@ -256,7 +256,7 @@ export class NetworkWorker {
         counters.reconcile.observe({ kind: reason ? "all" : "some" }, seconds, span);
       }
     }
-    this.#status.publish(this.#revision, true);
+    this.#status.publish(this.#revision, false);
   }
 
   async #bring(reason: CompareReason | undefined, changes: readonly EndpointChange[]): Promise<void> {
@@ -272,11 +272,6 @@ export class NetworkWorker {
     }
     const why = reason ?? "change", run = async () => !this.#closed && await this.#full.run(why, changes);
     if (await this.#context.comparisons.run(run, isUrgent(why))) await this.#leave();
-  }
-
-  /** True for a change of an endpoint that belongs to this host before and after. */
-  #isOwn({ before, after }: EndpointChange): boolean {
-    return [before ?? after, after ?? before].every((one) => one?.host === this.#context.host.hostname);
   }
 
   /** Answers the requests that wait for one of these endpoints. */

@@ -2,16 +2,23 @@
 import { delay } from "../../common/async.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { planApplied, planPresence } from "../../overlay/hosts.ts";
+import { isBehindPort } from "../../overlay/endpoint_kind.ts";
 import { planReach } from "../../overlay/endpoints.ts";
+import type { EndpointChange } from "../../overlay/network_change.ts";
 import { timestamp } from "../../common/timestamp.ts";
 import { failpoint } from "../failpoints.ts";
 import type { HostNetwork } from "./host_network.ts";
 
-/**
- * The longest delay before the applied revision is published, in ms. Changes of this host's own endpoints take that
- * long, since no other host waits for this one to apply them.
- */
+/** The longest delay before the applied revision is published, in ms. Changes that no other host waits for take that long. */
 const LONGEST_SILENCE = 2000;
+
+/**
+ * True for a change for which a request on another host may wait, until this one has carried it out: of an endpoint that is not this
+ * host's, and no machine behind a port. What a lease changes waits for no host, and with each lease all would write to etcd.
+ */
+export function isAwaited({ before, after }: EndpointChange, hostname: string): boolean {
+  return [before, after].some((one) => one && one.host !== hostname && !isBehindPort(one.record));
+}
 
 /**
  * Publishes to the other hosts of a network, by keys in etcd, that this host has the network and up to which revision
@@ -69,9 +76,9 @@ export class AppliedStatus {
 
   /**
    * Publishes up to which revision this host has applied the network's changes.
-   * @param own Only endpoints of this host have changed since the last publication.
+   * @param awaited A request may wait for it, see {@link isAwaited}.
    */
-  publish(revision: number, own: boolean): void {
+  publish(revision: number, awaited: boolean): void {
     const { id, steady, context: { view } } = this.network;
     if (!steady) return;
     if (!this.#applied) {
@@ -81,7 +88,7 @@ export class AppliedStatus {
     }
     this.#applied = Math.max(this.#applied, revision);
     if (this.#applied === this.#published) return;
-    if (!own) this.publishSoon(this.#applied);
+    if (awaited) this.publishSoon(this.#applied);
     this.#publishing ??= this.#publishAll().finally(() => this.#publishing = undefined);
   }
 

@@ -4,7 +4,7 @@ import { endpointRecord, lab, network } from "../../overlay/testing.ts";
 import { until } from "../../../tests/lab/until.ts";
 import type { Plan } from "../../store/types.ts";
 import type { HostNetwork } from "./host_network.ts";
-import { AppliedStatus } from "./status.ts";
+import { AppliedStatus, isAwaited } from "./status.ts";
 
 /** A network with an endpoint on h1, and what h1 tells of it; `attempt` stands for each try to write to etcd. */
 function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | undefined) => void) => void) {
@@ -30,8 +30,36 @@ Deno.test("an applied revision is published again after etcd has refused the wri
     if (++tries < 3) throw new Error("no space");
     commit(plan());
   });
-  status.publish(0, true);
+  status.publish(0, false);
   await until("it is told", () => told() !== undefined);
   await status.close();
   assert.equal(tries, 3);
+});
+
+Deno.test("requests wait for what other hosts do for a container, not for machines behind ports, nor for what is a host's own", () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: network });
+  const endpoint = (hostname: string, kind?: string) => {
+    it.putEndpoint(endpointRecord(`${hostname} ${kind}`, { hostname, ...kind !== undefined && { kind } }));
+    return it.view.endpoint(`${hostname} ${kind}`);
+  };
+  const container = endpoint("h2"), leased = endpoint("h2", "dhcp"), own = endpoint("h1");
+  for (
+    const [one, expected] of [[container, true], [leased, false], [endpoint("h2", "static"), false], [
+      own,
+      false,
+    ]] as const
+  ) {
+    assert.ok(one);
+    for (
+      const change of [{ before: undefined, after: one }, { before: one, after: undefined }, {
+        before: one,
+        after: one,
+      }]
+    ) {
+      assert.equal(isAwaited(change, "h1"), expected, `${one.id}`);
+    }
+  }
+  assert.equal(isAwaited({ before: container, after: leased }, "h1"), true);
+  assert.equal(isAwaited({ before: own, after: container }, "h1"), true);
 });
