@@ -8,6 +8,7 @@ import { aligned, NLM_F_ACK, NLM_F_DUMP } from "./netlink_message.ts";
 import { DumpReplies, type NetlinkFailure, Replies, type Visit } from "./netlink_replies.ts";
 import { inNamespace } from "./netns.ts";
 import { onPool } from "./pool.ts";
+import { lockWaits } from "./rtnl.ts";
 
 const AF_NETLINK = 16, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000, NETLINK_ROUTE = 0;
 /** The protocol of nfnetlink. */
@@ -26,6 +27,12 @@ const pooledTries = 5;
 /** Buffers of closed sockets for reuse: most sockets are open only briefly, and V8 would have to collect each buffer. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
 
+/**
+ * The thread that sends: one of the pool; this one, "here", what the kernel does without its lock of all links (RTNL); or
+ * this one what is "brief" under that lock, unless it is held for long at a time.
+ */
+export type Sender = "pool" | "here" | "brief";
+
 /** A change for the kernel to make. */
 export interface Request {
   /** A description of the request for errors: `create br0`. */
@@ -41,7 +48,8 @@ export interface Request {
  * closed.
  *
  * The kernel does what a message says while it is being sent, which may take it tens of milliseconds: sending goes
- * to a thread of the pool, so that the loop stays free. Calls on one socket are carried out one after another.
+ * to a thread of the pool, so that the loop stays free, unless it is said to be brief. Calls on one socket are carried
+ * out one after another.
  */
 export class Netlink implements Disposable {
   readonly fd: number;
@@ -95,12 +103,10 @@ export class Netlink implements Disposable {
 
   /**
    * Sends a request other than a dump; `visit` gets the answers.
-   * @param unlocked The kernel answers this one without its lock of all links (RTNL): it is sent from this
-   *   thread, as it waits for nothing.
    * @throws SystemError when there is none
    */
-  async request({ what, message }: Request, visit: Visit, unlocked = false): Promise<void> {
-    const [failure] = await this.exchange(Uint8Array.from(message), 1, visit, unlocked);
+  async request({ what, message }: Request, visit: Visit, sender?: Sender): Promise<void> {
+    const [failure] = await this.exchange(Uint8Array.from(message), 1, visit, sender);
     if (failure) throw new SystemError(what, failure.errno, failure.detail);
   }
 
@@ -113,11 +119,11 @@ export class Netlink implements Disposable {
     bytes: Uint8Array<ArrayBuffer>,
     count: number,
     visit?: Visit,
-    unlocked = false,
+    sender?: Sender,
   ): Promise<NetlinkFailure[]> {
     return this.#exclusive(async () => {
       const replies = new Replies(this.#number(bytes, count, NLM_F_ACK), count, visit);
-      await this.#send(bytes, unlocked);
+      await this.#send(bytes, sender);
       // All answers are queued when the send returns.
       while (!replies.done) {
         const length = libc.recv(this.fd, this.#received, this.#received.length, MSG_DONTWAIT | MSG_TRUNC);
@@ -225,15 +231,15 @@ export class Netlink implements Disposable {
     return this.protocol !== NETLINK_ROUTE;
   }
 
-  async #send(bytes: Uint8Array<ArrayBuffer>, unlocked = false): Promise<void> {
+  async #send(bytes: Uint8Array<ArrayBuffer>, sender: Sender = "pool"): Promise<void> {
     if (!this.#isSetUp) setUp(this.fd);
     this.#isSetUp = true;
     this.#sending = bytes;
-    const sent = unlocked || this.#isUnlocked
-      ? -1
-      : await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0));
-    // The kernel takes all messages or none. The send is repeated, or done first, on this thread, where errno can be read.
-    if (sent < 0) checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
+    const send = () => checked(libc.send(this.fd, this.#sending, bytes.length, 0), "send to the kernel");
+    if (sender === "here" || this.#isUnlocked) return void send();
+    if (sender === "brief" && !lockWaits.areLong) return void lockWaits.note(send);
+    // The kernel takes all messages or none. A send that failed is repeated on this thread, where errno can be read.
+    if (await onPool(() => libcNonblocking.send(this.fd, bytes, bytes.length, 0)) < 0) send();
   }
 
   #exclusive<T>(body: () => Promise<T>): Promise<T> {

@@ -190,13 +190,13 @@ async function each(
   encode: (mac: Uint8Array) => Uint8Array,
   visit?: (view: DataView, from: number, to: number) => void,
 ): Promise<NetlinkFailure[]> {
-  const failures: NetlinkFailure[] = [];
+  const failures: NetlinkFailure[] = [], sender = macs.length > BATCH ? "pool" : "brief";
   for (let first = 0; first < macs.length; first += BATCH) {
     // All messages have the same length, a multiple of netlink's alignment.
     const messages = macs.slice(first, first + BATCH).map(encode), size = messages[0]!.length;
     const bytes = new Uint8Array(messages.length * size);
     messages.forEach((message, i) => bytes.set(message, i * size));
-    for (const failure of await netlink.exchange(bytes, messages.length, visit)) {
+    for (const failure of await netlink.exchange(bytes, messages.length, visit, sender)) {
       failures.push({ ...failure, index: first + failure.index });
     }
   }

@@ -137,7 +137,7 @@ export async function namespaceNumber(netlink: Netlink, namespace: number): Prom
   let number = -1;
   await netlink.request({ what: "look up a namespace", message }, (view, from, to) => {
     number = readAttributes(view, from + 4, to).get(NETNSA_NSID)?.getInt32(0, true) ?? -1;
-  }, true);
+  }, "here");
   return number < 0 ? undefined : number;
 }
 

@@ -1,17 +1,31 @@
 /** Sets, deletes and lists a device's ARP and FDB entries by rtnetlink(7), in batches of any size. */
+import { concat } from "../services/common/bytes.ts";
 import { EEXIST, EINVAL, ENOENT } from "./errno.ts";
+import {
+  AF_BRIDGE,
+  AF_INET,
+  AF_INET6,
+  encodePairs,
+  FLAGS,
+  NDA_DST,
+  NDA_LLADDR,
+  NDMSG,
+  type Neighbours,
+  NTF_SELF,
+  NUD_PERMANENT,
+  type Pairs,
+  type Table,
+  type Template,
+  template,
+} from "./neighbour_message.ts";
 import type { Netlink } from "./netlink.ts";
 import { type BridgeEntry, readStaticEntry } from "./netlink_bridge.ts";
 import { aligned, encodeMessage, HEADER, NLM_F_CREATE, NLM_F_REPLACE, u32 } from "./netlink_message.ts";
 import type { NetlinkFailure } from "./netlink_replies.ts";
 
 const RTM_NEWNEIGH = 28, RTM_DELNEIGH = 29, RTM_GETNEIGH = 30;
-const AF_INET = 2, AF_BRIDGE = 7, AF_INET6 = 10;
-const NDA_DST = 1, NDA_LLADDR = 2, NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10;
-const NDA_PROTOCOL = 12;
-const NLM_F_APPEND = 0x800, NUD_NOARP = 0x40, NUD_PERMANENT = 0x80, NTF_SELF = 2, NTF_MASTER = 4;
-/** Octets of struct ndmsg {u8 family, pad, i32 ifindex, u16 state, u8 flags, u8 type}, and where its flags are. */
-const NDMSG = 12, FLAGS = 10;
+const NDA_CACHEINFO = 3, NDA_PROBES = 4, NDA_IFINDEX = 8, NDA_LINK_NETNSID = 10, NDA_PROTOCOL = 12;
+const NLM_F_APPEND = 0x800, NUD_NOARP = 0x40, NTF_MASTER = 4;
 /** Attributes that do not affect where a frame is sent. */
 const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LINK_NETNSID, NDA_PROTOCOL]);
 /**
@@ -20,22 +34,7 @@ const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LI
  */
 const batch = 128;
 
-/**
- * A device's table: `arp` (the MAC of an address; NDP's for IPv6) or `fdb` (the host behind which a MAC is: a vxlan
- * device's forwarding table).
- */
-export type Table = "arp" | "fdb";
-
-/** Pairs of address and MAC, in flat arrays. In an `fdb`, the address is the remote host's. */
-export interface Neighbours {
-  readonly count: number;
-  /** Octets of an address: 4 or 16. */
-  readonly width: 4 | 16;
-  /** Entry i has `width` octets from `i * width`. */
-  readonly addresses: Uint8Array;
-  /** Entry i has 6 octets from `i * 6`. */
-  readonly macs: Uint8Array;
-}
+export type { Neighbours, Table };
 
 /** Entries as listed. */
 export interface DumpedNeighbours extends Neighbours {
@@ -60,11 +59,40 @@ export function setNeighbours(
   ifindex: number,
   entries: Neighbours,
 ): Promise<NetlinkFailure[]> {
-  return send(
-    netlink,
-    entries,
-    template(table, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, entries.width),
+  return send(netlink, entries, setting(table, ifindex, entries));
+}
+
+/**
+ * Sets entries of both tables of a device as {@link setNeighbours} does: few of them in one send.
+ * @returns refused entries of each table, with their positions there
+ */
+export async function setBoth(
+  netlink: Netlink,
+  ifindex: number,
+  { fdb, arp }: Readonly<Record<Table, Neighbours>>,
+): Promise<Record<Table, NetlinkFailure[]>> {
+  if (!fdb.count || !arp.count || fdb.count + arp.count > batch) {
+    return {
+      fdb: await setNeighbours(netlink, "fdb", ifindex, fdb),
+      arp: await setNeighbours(netlink, "arp", ifindex, arp),
+    };
+  }
+  const bytes = concat(
+    ([["fdb", fdb], ["arp", arp]] as const).map(([table, entries]) =>
+      encodePairs(entries, setting(table, ifindex, entries), 0, entries.count)
+    ),
   );
+  const failures: Record<Table, NetlinkFailure[]> = { fdb: [], arp: [] };
+  for (const failure of await netlink.exchange(bytes, fdb.count + arp.count, undefined, "brief")) {
+    const inArp = failure.index - fdb.count;
+    if (inArp < 0) failures.fdb.push(failure);
+    else failures.arp.push({ ...failure, index: inArp });
+  }
+  return failures;
+}
+
+function setting(table: Table, ifindex: number, { width }: Neighbours): Template {
+  return template(table, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, width);
 }
 
 /**
@@ -129,52 +157,11 @@ function unlessGone(failures: readonly NetlinkFailure[]): NetlinkFailure[] {
   return failures.filter(({ errno }) => errno !== ENOENT);
 }
 
-/** A message without its pair, and the positions of the pair. */
-interface Template {
-  readonly bytes: Uint8Array;
-  readonly addressAt: number;
-  readonly macAt: number;
-}
-
-function template(table: Table, type: number, flags: number, ifindex: number, width: Width): Template {
-  const bytes = encodeMessage(type, flags, ndmsg(table, width, ifindex), [
-    width ? [NDA_DST, new Uint8Array(width)] : undefined,
-    [NDA_LLADDR, new Uint8Array(6)],
-  ]);
-  return { bytes, addressAt: HEADER + NDMSG + 4, macAt: bytes.length - 8 };
-}
-
-/** Octets of an address; 0 where none is named. */
-type Width = 0 | 4 | 16;
-
-function ndmsg(table: Table, width: Width, ifindex: number): Uint8Array {
-  const fixed = new Uint8Array(NDMSG);
-  fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
-  fixed.set(u32(ifindex), 4);
-  fixed[8] = NUD_PERMANENT;
-  fixed[FLAGS] = table === "fdb" ? NTF_SELF : 0;
-  return fixed;
-}
-
-async function send(
-  netlink: Netlink,
-  { count, width, addresses, macs }: Omit<Neighbours, "width"> & { readonly width: Width },
-  { bytes, addressAt, macAt }: Template,
-): Promise<NetlinkFailure[]> {
-  const size = bytes.length, room = Math.min(batch, count);
-  const messages = new Uint8Array(room * size);
-  const failures: NetlinkFailure[] = [];
-  for (let first = 0; first < count; first += batch) {
-    const n = Math.min(batch, count - first);
-    for (let i = 0; i < n; i++) {
-      const at = i * size;
-      messages.set(bytes, at);
-      for (let k = 0, from = (first + i) * width, to = at + addressAt; k < width; k++) {
-        messages[to + k] = addresses[from + k]!;
-      }
-      for (let k = 0, from = (first + i) * 6, to = at + macAt; k < 6; k++) messages[to + k] = macs[from + k]!;
-    }
-    for (const failure of await netlink.exchange(messages.subarray(0, n * size), n)) {
+async function send(netlink: Netlink, pairs: Pairs, message: Template): Promise<NetlinkFailure[]> {
+  const failures: NetlinkFailure[] = [], sender = pairs.count > batch ? "pool" : "brief";
+  for (let first = 0; first < pairs.count; first += batch) {
+    const count = Math.min(batch, pairs.count - first), bytes = encodePairs(pairs, message, first, count);
+    for (const failure of await netlink.exchange(bytes, count, undefined, sender)) {
       failures.push({ ...failure, index: first + failure.index });
     }
   }

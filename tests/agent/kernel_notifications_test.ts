@@ -65,6 +65,42 @@ Deno.test("an entry from which br0 answers ARP is missed at once, and others of 
   }
 });
 
+Deno.test("while the agent sets entries, what others change there waits, and is told at the end; what comes later is told at once", async () => {
+  using namespace = new TestNamespace(), another = new TestNamespace();
+  await namespace.ip("link", "add", "vxlan0", "type", "vxlan", "id", "5", "dstport", "4789");
+  const entry = ["lladdr", "02:84:0a:00:00:02", "dev", "vxlan0", "nud", "permanent"];
+  const add = (address: string) => namespace.ip("neigh", "replace", address, ...entry);
+  let told = 0, toldThere = 0;
+  const all = new Notifications((error) => {
+    throw error;
+  });
+  const watch = all.watch(namespace.fd, () => told++), there = all.watch(another.fd, () => toldThere++);
+  assert.ok(watch);
+  const entries = new Map([[Ip.parse("10.0.0.2").u32, 0x02840a000002]]);
+  try {
+    for (const [i, foreign] of [undefined, "10.0.0.3"].entries()) {
+      const done = watch.own([{ op: "arp-set", entries }]);
+      await add("10.0.0.2");
+      if (foreign !== undefined) await add(foreign);
+      const before = toldThere;
+      await another.ip("link", "add", `br${i}`, "type", "bridge");
+      await until("the other namespace's are read", (see) => see(toldThere) > before);
+      assert.equal(told, 0, "nothing is read before the end");
+      done();
+      assert.equal(told, i, "what is the agent's own is not told");
+    }
+    await add("10.0.0.4");
+    await until("what comes later is told", (see) => see(told) > 1);
+    const done = watch.own([{ op: "arp-set", entries }]);
+    watch.close();
+    done();
+  } finally {
+    watch.close();
+    there?.close();
+    await all.close();
+  }
+});
+
 Deno.test("a watched network tells what links it has without its namespace being opened, any other does not", async () => {
   using namespace = new TestNamespace();
   const notifications = new Notifications((error) => {

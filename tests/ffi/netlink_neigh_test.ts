@@ -6,6 +6,7 @@ import {
   dumpArp,
   dumpNeighbours,
   type Neighbours,
+  setBoth,
   setNeighbours,
 } from "../../ffi/netlink_neigh.ts";
 import { run } from "../lab/host.ts";
@@ -174,6 +175,31 @@ Deno.test("entries that the kernel refuses come back with their places, and the 
   assert.deepEqual(gone.map(({ index }) => index), Array.from({ length: 600 }, (_, i) => i));
   assert(gone.every(({ errno }) => errno === 19));
   assert.equal((await dumpNeighbours(netlink, "fdb", 9999)).count, 0);
+});
+
+Deno.test("entries of both tables are set together, few or many, and each refused one has its place in its own table", async () => {
+  using lab = await overlay();
+  const { netlink, ifindex } = lab, none = pairs(0, member);
+  for (const [fdb, arp] of [[2, 3], [0, 1], [1, 0], [100, 100]] as const) {
+    const entries = { fdb: pairs(fdb, host), arp: pairs(arp, member) };
+    assert.deepEqual(await setBoth(netlink, ifindex, entries), { fdb: [], arp: [] });
+    for (const table of ["fdb", "arp"] as const) {
+      assert.deepEqual(texts(await dumpNeighbours(netlink, table, ifindex)), texts(entries[table]));
+      await deleteNeighbours(netlink, table, ifindex, entries[table]);
+    }
+  }
+  assert.deepEqual(await setBoth(netlink, ifindex, { fdb: none, arp: none }), { fdb: [], arp: [] });
+  const fdb = pairs(3, host), arp = pairs(3, member);
+  fdb.macs.set([0, 0, 0, 0, 0, 0], 6);
+  const failures = await setBoth(netlink, ifindex, { fdb, arp });
+  assert.deepEqual(failures.fdb.map(({ index, errno }) => [index, errno]), [[1, 95]]);
+  assert.deepEqual(failures.arp, []);
+  assert.equal((await dumpNeighbours(netlink, "fdb", ifindex)).count, 2);
+  assert.deepEqual(texts(await dumpNeighbours(netlink, "arp", ifindex)), texts(arp));
+  const gone = await setBoth(netlink, 9999, { fdb, arp });
+  for (const table of ["fdb", "arp"] as const) {
+    assert.deepEqual(gone[table].map(({ index }) => index), [0, 1, 2], table);
+  }
 });
 
 Deno.test("calls on one socket wait for each other, and a closed one refuses", async () => {

@@ -5,18 +5,9 @@ import type { Netlink } from "../../../ffi/netlink.ts";
 import { addAddress, deleteAddress, type LinkAddress, listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks } from "../../../ffi/netlink_links.ts";
 import { changeLearning, changeLink, deleteLink, newBridge } from "../../../ffi/netlink_link.ts";
-import {
-  addFloods,
-  deleteMacs,
-  deleteNeighbours,
-  forgetLearned,
-  type Neighbours,
-  setNeighbours,
-} from "../../../ffi/netlink_neigh.ts";
-import type { NetlinkFailure } from "../../../ffi/netlink_replies.ts";
 import { removeNamespace } from "../../../ffi/netns.ts";
-import { Cidr, Ip } from "../../common/ip.ts";
-import { macFromBytes, macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
+import { Cidr } from "../../common/ip.ts";
+import { macToBytes, randomMacBytes, tryParseMac } from "../../common/mac.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { MOST_PORTS } from "../../overlay/proxy.ts";
@@ -30,8 +21,8 @@ import { pin, removeProxy, setProxy, unpin } from "./proxy.ts";
 import type { UnderlaySettings } from "./underlay_settings.ts";
 import { addRoutes } from "./routes.ts";
 import { refuseTarget } from "./target.ts";
-import { addressesOnly, arpEntries, fdbEntries, macsOnly } from "./tables.ts";
 import { addVxlan, explainPortInUse } from "./vxlan.ts";
+import { VxlanTables } from "./vxlan_tables.ts";
 
 type Named<Name extends KernelOp["op"]> = Extract<KernelOp, { readonly op: Name }>;
 /** One handler for each kind of operation. */
@@ -67,18 +58,23 @@ export class KernelBatch implements Disposable {
   /** @see {@link NetworkKernel.carryOut}. @throws NamespaceGone for a target's; Refusal for a taken name or VNI; SystemError */
   async carryOut(ops: readonly KernelOp[], done: (op: KernelOp) => void = () => {}): Promise<void> {
     for (let i = 0; i < ops.length; i++) {
-      const op = ops[i]!, next = ops[i + 1];
-      // A new veth becomes a port and is set up in the message that creates it.
-      if (op.op === "veth-add" && next?.op === "veth-set" && next.name === op.name) {
-        await this.#addVeth(op, next);
-        done(op);
-        done(next);
-        i++;
-      } else {
-        await this.#carryOut(op);
-        done(op);
-      }
+      const op = ops[i]!, next = ops[i + 1], together = this.#together(op, next);
+      await (together ?? this.#carryOut(op));
+      done(op);
+      if (!together || !next) continue;
+      done(next);
+      i++;
     }
+  }
+
+  /** Carries out two operations in one message; undefined where they are not of that kind. */
+  #together(op: KernelOp, next: KernelOp | undefined): Promise<void> | undefined {
+    // A new veth becomes a port and is set up in the message that creates it.
+    if (op.op === "veth-add" && next?.op === "veth-set" && next.name === op.name) {
+      return this.#addVeth(op, next);
+    }
+    if (op.op === "fdb-set" && next?.op === "arp-set") return this.#tables.set(op.entries, next.entries);
+    return undefined;
   }
 
   async #carryOut<Name extends KernelOp["op"]>(op: Named<Name>): Promise<void> {
@@ -149,27 +145,14 @@ export class KernelBatch implements Disposable {
     "egress-remove": (op) => this.underlay.egress.carryOut(this.#here, op),
     "uplink-route-add": ({ uplink, address }) => addUplinkRoute(this.#host, uplink, address),
     "uplink-route-remove": ({ uplink, address }) => removeUplinkRoute(this.#host, uplink, address),
-    "arp-set": ({ entries }) => this.#set("arp", arpEntries(entries)),
-    "port-forget": async ({ port, macs }) => {
-      const { netlink } = this.#here, index = netlink.index(port);
-      if (index) this.#check("fdb", await forgetLearned(netlink, index, macsOnly(macs)));
-    },
-    "arp-remove": async ({ addresses }) => {
-      const { netlink } = this.#here, index = this.#here.index(VXLAN);
-      this.#check("arp", await deleteNeighbours(netlink, "arp", index, addressesOnly(addresses)));
-    },
-    "fdb-set": async ({ entries }) => {
-      const blocked = new Set([...this.irreplaceable].filter((mac) => entries.has(mac)));
-      if (blocked.size) await this.#removeMacs(blocked);
-      await this.#set("fdb", fdbEntries(entries));
-    },
-    "fdb-remove": ({ macs }) => this.#removeMacs(macs),
-    "flood-set": async ({ vteps }) => {
-      const { netlink } = this.#here, index = this.#here.index(VXLAN);
-      this.#check("fdb", await addFloods(netlink, index, addressesOnly(vteps)));
-    },
+    "arp-set": ({ entries }) => this.#tables.set(undefined, entries),
+    "port-forget": ({ port, macs }) => this.#tables.forget(port, macs),
+    "arp-remove": ({ addresses }) => this.#tables.removeAddresses(addresses),
+    "fdb-set": ({ entries }) => this.#tables.set(entries, undefined),
+    "fdb-remove": ({ macs }) => this.#tables.removeMacs(macs),
+    "flood-set": ({ vteps }) => this.#tables.flood(vteps),
     // All flood entries are deleted at once: deleting them one by one would leave those with a port of their own.
-    "flood-remove": () => this.#removeMacs(new Set([0])),
+    "flood-remove": () => this.#tables.removeMacs(new Set([0])),
     "containment-add": (op) => this.underlay.containment.carryOut(this.#here, op),
     "containment-set": (op) => this.underlay.containment.carryOut(this.#here, op),
     "containment-unset": (op) => this.underlay.containment.carryOut(this.#here, op),
@@ -181,6 +164,10 @@ export class KernelBatch implements Disposable {
   get #here(): NetworkNamespace {
     if (!this.#namespace) throw new Error(`there is no network namespace at ${this.path}`);
     return this.#namespace;
+  }
+
+  get #tables(): VxlanTables {
+    return new VxlanTables(this.#here, this.irreplaceable);
   }
 
   /** The namespace that this process runs in. */
@@ -285,33 +272,6 @@ export class KernelBatch implements Disposable {
       throw error;
     }
     return this.#target = target;
-  }
-
-  async #set(table: "arp" | "fdb", entries: Neighbours): Promise<void> {
-    const index = this.#here.index(VXLAN);
-    const failures = await setNeighbours(this.#here.netlink, table, index, entries);
-    this.#check(table, failures, entries);
-  }
-
-  async #removeMacs(macs: ReadonlySet<number>): Promise<void> {
-    const { netlink } = this.#here, index = this.#here.index(VXLAN), gone = macsOnly(macs);
-    // The bridge does not send a frame out of the port behind which it has learned the destination, so what it has
-    // learned of an endpoint that moved here is deleted.
-    this.#check("fdb", await forgetLearned(netlink, index, gone));
-    this.#check("fdb", await deleteMacs(netlink, index, gone));
-  }
-
-  /** Throws for the first of the failed entries; all others have been set. */
-  #check(table: string, failures: readonly NetlinkFailure[], entries?: Neighbours): void {
-    const [first] = failures;
-    if (!first) return;
-    const { index, errno, detail } = first;
-    const which = entries &&
-      ` ${new Ip(4, entries.addresses.slice(index * 4, index * 4 + 4))} ${
-        macFromBytes(entries.macs, index * 6)
-      }`;
-    const more = failures.length > 1 ? ` and ${failures.length - 1} more` : "";
-    throw new SystemError(`change the ${table} of ${VXLAN}:${which ?? ""}${more}`, errno, detail);
   }
 
   #made(namespace: NetworkNamespace, name: string): void {

@@ -3,7 +3,7 @@
  * Each namespace has a netlink socket, and all sockets are in one epoll, so that one thread serves any number of
  * networks.
  */
-import { Epoll, EventFd } from "../../../ffi/epoll.ts";
+import { Epoll, EPOLLIN, EventFd } from "../../../ffi/epoll.ts";
 import { NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
 import { namespaceIdentity } from "../../../ffi/netns.ts";
 import { readable } from "../../../ffi/readable.ts";
@@ -25,6 +25,13 @@ const STOP = 0;
  * socket's buffer.
  */
 const MANY = 256;
+
+/** How a watch's notifications are waited for. */
+interface Listening {
+  /** False: they wait in the socket until the watch reads them by itself, and wake no thread. */
+  wakes(on: boolean): void;
+  end(): void;
+}
 
 /** All watched namespaces of this host. */
 export class Notifications {
@@ -61,14 +68,19 @@ export class Notifications {
     }
   }
 
-  /** Starts reading notifications for a watch. @returns a function that ends that */
-  add(watch: NamespaceWatch): () => void {
+  /** Starts reading notifications for a watch. */
+  add(watch: NamespaceWatch): Listening {
     const token = this.#token = (this.#token + 1) >>> 0 || 1;
     this.#epoll.add(watch.fd, token);
     this.#watches.set(token, watch);
     this.#running ??= this.#run();
-    return () => {
-      if (this.#watches.delete(token)) this.#epoll.remove(watch.fd);
+    return {
+      wakes: (on) => {
+        if (this.#watches.has(token)) this.#epoll.change(watch.fd, token, on ? EPOLLIN : 0);
+      },
+      end: () => {
+        if (this.#watches.delete(token)) this.#epoll.remove(watch.fd);
+      },
     };
   }
 
@@ -134,7 +146,7 @@ export class NamespaceWatch {
   /** Addresses for which br0 answers ARP; containers can make it have other entries, which are ignored. */
   readonly #answered = new Set<number>();
   #own: Touched | "all" | undefined;
-  readonly #forget: () => void;
+  readonly #listening: Listening;
 
   /** @see {@link Notifications.watch} */
   constructor(namespace: number, all: Notifications, private readonly onForeign: () => void) {
@@ -143,7 +155,7 @@ export class NamespaceWatch {
     try {
       this.#vxlan = this.#events.index(VXLAN);
       this.#bridge = this.#events.index(BRIDGE);
-      this.#forget = all.add(this);
+      this.#listening = all.add(this);
     } catch (error) {
       this.#events.close();
       throw error;
@@ -186,9 +198,12 @@ export class NamespaceWatch {
   /** Attributes notifications to these operations until the returned function is called. */
   own(ops: readonly KernelOp[]): () => void {
     this.take();
+    const touched = touchedBy(ops);
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
     if (many) this.#events.subscribeNeighbours(false);
-    this.#own = touchedBy(ops) ?? "all";
+    this.#own = touched ?? "all";
+    // What few entries cause is read at their end, and need not wake the loop in between.
+    if (touched) this.#listening.wakes(false);
     for (const op of ops) {
       if (op.op === "proxy-remove") { for (const address of op.arp) this.#answered.delete(address); }
       if (op.op === "proxy-set") { for (const address of op.arp.keys()) this.#answered.add(address); }
@@ -197,11 +212,12 @@ export class NamespaceWatch {
       this.take();
       this.#own = undefined;
       if (many) this.#events.subscribeNeighbours(true);
+      if (touched) this.#listening.wakes(true);
     };
   }
 
   close(): void {
-    this.#forget();
+    this.#listening.end();
     this.#events.close();
   }
 

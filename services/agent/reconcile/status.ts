@@ -13,8 +13,9 @@ import type { HostNetwork } from "./host_network.ts";
 const LONGEST_SILENCE = 2000;
 
 /**
- * True for a change for which a request on another host may wait, until this one has carried it out: of an endpoint that is not this
- * host's, and no machine behind a port. What a lease changes waits for no host, and with each lease all would write to etcd.
+ * True for a change for which a request on another host may wait, until this one has carried it out: of an endpoint that
+ * is not this host's, and no machine behind a port. No request waits for what a lease changes, and with each lease all
+ * hosts would write to etcd.
  */
 export function isAwaited({ before, after }: EndpointChange, hostname: string): boolean {
   return [before, after].some((one) => one && one.host !== hostname && !isBehindPort(one.record));
