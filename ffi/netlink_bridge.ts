@@ -24,6 +24,9 @@ const NDMSG = 12;
 /** Messages per send: the kernel's answers to all of them fit the socket's buffer. */
 const BATCH = 128;
 
+/** The settings of a port that are read, of some forty. */
+const READ: ReadonlySet<number> = new Set([IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_PROXYARP_WIFI]);
+
 /** How a bridge treats one of its ports. */
 export interface PortSettings {
   /** True: unicast frames for unknown MACs are flooded to the port. */
@@ -63,7 +66,7 @@ export function changePort(port: number, { flood, answered }: Partial<PortSettin
 
 /** Reads the settings from a link's IFLA_LINKINFO; undefined for a link that is no bridge port. */
 export function readPort(info: Map<number, DataView>): PortSettings | undefined {
-  const settings = readNested(info.get(IFLA_INFO_SLAVE_DATA));
+  const settings = readNested(info.get(IFLA_INFO_SLAVE_DATA), READ);
   const flood = settings.get(IFLA_BRPORT_UNICAST_FLOOD);
   if (!flood) return undefined;
   return {

@@ -51,6 +51,19 @@ const RTEXT_FILTER_SKIP_STATS = 8, IFF_LOWER_UP = 0x10000;
 const IPV6_ACCEPT_RA = 3;
 const RTM_GETNSID = 90, NETNSA_NSID = 1, NETNSA_FD = 3, RTGENMSG = 1;
 
+/** The attributes of a link that are read, of some sixty. */
+const READ: ReadonlySet<number> = new Set([
+  IFLA_ADDRESS,
+  IFLA_AF_SPEC,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_LINK,
+  IFLA_LINKINFO,
+  IFLA_LINK_NETNSID,
+  IFLA_MASTER,
+  IFLA_MTU,
+]);
+
 /** Kinds of links whose IFLA_LINK is a veth's peer, or the link that they lie on. */
 const WITH_PEER = ["veth", "macvlan", "macvtap", "vlan", "ipvlan", "ipvtap", "macsec"];
 
@@ -107,7 +120,7 @@ export interface Vxlan {
 }
 
 /** All links of the socket's namespace. @param few As in {@link Netlink.dump}. */
-export function listLinks(netlink: Netlink, few = false): Promise<Link[]> {
+export function listLinks(netlink: Netlink, few?: boolean): Promise<Link[]> {
   return netlink.dump("list the links", question(0), () => [] as Link[], (links, view, from, to) => {
     if (to - from >= IFINFOMSG) links.push(readLink(view, from, to));
   }, few);
@@ -152,7 +165,7 @@ function question(index: number, name?: string): Uint8Array {
 
 /** Reads struct ifinfomsg {u8 family, pad, u16 type, i32 index, u32 flags, u32 change} and its attributes. */
 function readLink(view: DataView, from: number, to: number): Link {
-  const found = readAttributes(view, from + IFINFOMSG, to);
+  const found = readAttributes(view, from + IFINFOMSG, to, READ);
   const number = (type: number) => found.get(type)?.getUint32(0, true);
   const flags = view.getUint32(from + 8, true);
   const info = readNested(found.get(IFLA_LINKINFO));

@@ -93,22 +93,32 @@ export function text(value: string): Uint8Array {
   return new TextEncoder().encode(value + "\0");
 }
 
-/** The attributes between two offsets, by type; of one that comes twice, the last. */
-export function readAttributes(view: DataView, from: number, to: number): Map<number, DataView> {
+/**
+ * The attributes between two offsets, by type; of one that comes twice, the last.
+ * @param only The types to read, where the kernel tells many more.
+ */
+export function readAttributes(
+  view: DataView,
+  from: number,
+  to: number,
+  only?: ReadonlySet<number>,
+): Map<number, DataView> {
   const found = new Map<number, DataView>();
   while (to - from >= ATTRIBUTE) {
     const length = view.getUint16(from, true);
     if (length < ATTRIBUTE || length > to - from) break;
     const type = view.getUint16(from + 2, true) & TYPE_MASK;
-    found.set(type, new DataView(view.buffer, view.byteOffset + from + ATTRIBUTE, length - ATTRIBUTE));
+    if (!only || only.has(type)) {
+      found.set(type, new DataView(view.buffer, view.byteOffset + from + ATTRIBUTE, length - ATTRIBUTE));
+    }
     from += aligned(length);
   }
   return found;
 }
 
-/** The attributes in an attribute. */
-export function readNested(view: DataView | undefined): Map<number, DataView> {
-  return view ? readAttributes(view, 0, view.byteLength) : new Map();
+/** The attributes in an attribute. @param only As in {@link readAttributes}. */
+export function readNested(view: DataView | undefined, only?: ReadonlySet<number>): Map<number, DataView> {
+  return view ? readAttributes(view, 0, view.byteLength, only) : new Map();
 }
 
 /** The attributes in an attribute that is a list, in order and without their types. */
@@ -130,8 +140,13 @@ export function readOctets(view: DataView | undefined): Uint8Array<ArrayBuffer> 
     : new Uint8Array();
 }
 
+const decoder = new TextDecoder();
+
 /** An attribute's text, up to its NUL. */
 export function readText(view: DataView | undefined): string {
-  const octets = readOctets(view), end = octets.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? octets : octets.subarray(0, end));
+  const octets = readOctets(view), nul = octets.indexOf(0), text = nul < 0 ? octets : octets.subarray(0, nul);
+  // Nearly all are short and of ASCII, which a decoder takes many times as long for.
+  return text.length <= 32 && text.every((octet) => octet < 0x80)
+    ? String.fromCharCode(...text)
+    : decoder.decode(text);
 }

@@ -189,9 +189,8 @@ export async function dumpNeighbours(
 export async function dumpPort(
   netlink: Netlink,
   ifindex: number,
-  few = false,
 ): Promise<{ readonly fdb: DumpedNeighbours; readonly behind: readonly BridgeEntry[] }> {
-  const found = await dump(netlink, "fdb", ifindex, 4, few);
+  const found = await dump(netlink, "fdb", ifindex, 4);
   return { fdb: found.result(), behind: found.behind };
 }
 
@@ -199,13 +198,11 @@ export async function dumpPort(
  * Lists the IPv4 ARP tables of several devices of a namespace in one dump: for each dump the kernel goes through the ARP entries
  * of all namespaces, whatever device is asked for.
  *
- * @param few As in {@link Netlink.dump}.
  * @returns The table of each device by its index; an empty one where there is no such device.
  */
 export async function dumpArp(
   netlink: Netlink,
   ifindexes: readonly number[],
-  few = false,
 ): Promise<ReadonlyMap<number, DumpedNeighbours>> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = AF_INET;
@@ -216,18 +213,11 @@ export async function dumpArp(
     (into, view, from, to) => {
       if (to - from >= NDMSG) into.get(view.getInt32(from + 4, true))?.add(view, from, to);
     },
-    few,
   );
   return new Map([...found].map(([ifindex, collection]) => [ifindex, collection.result()]));
 }
 
-function dump(
-  netlink: Netlink,
-  table: Table,
-  ifindex: number,
-  width: 4 | 16,
-  few = false,
-): Promise<Collection> {
+function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): Promise<Collection> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   // Each kind of dump selects a device in its own way.
@@ -238,7 +228,6 @@ function dump(
     message,
     () => new Collection(table, ifindex, width),
     (into, view, from, to) => into.add(view, from, to),
-    few,
   );
 }
 

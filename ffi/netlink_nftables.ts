@@ -21,11 +21,13 @@ import {
 import { COUNTER, NF_ACCEPT, type Rule } from "./nftables_expressions.ts";
 import { HOST_ORDER } from "./nftables_userdata.ts";
 
-const BATCH_BEGIN = 0x10, BATCH_END = 0x11, SUBSYSTEM = 10;
+const BATCH_BEGIN = 0x10, BATCH_END = 0x11;
+/** The number of nf_tables among nfnetlink's subsystems. */
+export const SUBSYSTEM = 10;
 const NEWTABLE = 0, GETTABLE = 1, DELTABLE = 2, NEWCHAIN = 3, NEWRULE = 6, NEWSET = 9;
 /** Message types that list chains and rules. */
 export const GETCHAIN = 4, GETRULE = 7;
-const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, GETGEN = 16, NEWOBJ = 18, GETOBJ = 19;
+const NEWSETELEM = 12, GETSETELEM = 13, DELSETELEM = 14, NEWOBJ = 18;
 const NLM_F_APPEND = 0x800;
 /** Octets of struct nfgenmsg {u8 family, u8 version, be16 resource}. */
 export const NFGENMSG = 4;
@@ -195,18 +197,6 @@ export function isUnsupported(error: unknown): error is SystemError {
   return [EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, ENOENT].includes(error.errno);
 }
 
-/** The number that each change of the namespace's rules raises; undefined where the kernel tells none. */
-export async function readGeneration(netlink: Netlink): Promise<number | undefined> {
-  let generation: number | undefined;
-  const message = encodeMessage(SUBSYSTEM << 8 | GETGEN, 0, new Uint8Array(NFGENMSG), []);
-  await netlink.request({ what: "read the generation of rules", message }, (view, from, to) => {
-    generation = readAttributes(view, from + NFGENMSG, to).get(1)?.getUint32(0);
-  }).catch((error) => {
-    if (!(error instanceof SystemError)) throw error;
-  });
-  return generation;
-}
-
 /** True when the table is there and in use; undefined: there is none. */
 export function hasTable(netlink: Netlink, table: Table): Promise<boolean | undefined> {
   return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, bytesOf32(0)]]);
@@ -296,24 +286,6 @@ export function listKeys(netlink: Netlink, table: Table, set: string): Promise<U
       keys.push(readOctets(readNested(readNested(element).get(1)).get(DATA_VALUE)));
     }
   });
-}
-
-/** The packets of each counter of a table; none where there is no such table. */
-export function readCounters(netlink: Netlink, table: Table): Promise<Map<string, number>> {
-  const make = () => new Map<string, number>();
-  return netlink.dump(`list the counters of ${table.name}`, countersRequest(table), make, addCounter);
-}
-
-/** The message of {@link readCounters}. */
-export function countersRequest(table: Table): Uint8Array<ArrayBuffer> {
-  return encode(table, GETOBJ, 0, [[1, text(table.name)], [3, bytesOf32(COUNTER)]]);
-}
-
-/** Adds the counter of one message of the answer. */
-export function addCounter(counters: Map<string, number>, view: DataView, from: number, to: number): void {
-  const object = readAttributes(view, from + NFGENMSG, to);
-  const packets = readNested(object.get(4)).get(2);
-  if (packets?.byteLength === 8) counters.set(readText(object.get(2)), Number(packets.getBigUint64(0)));
 }
 
 function request(

@@ -41,7 +41,7 @@ export function findRules(netlink: Netlink, table: Table, chain: string, rule: R
   const what = `list the rules of ${chain}`;
   return netlink.dump(what, message, () => [] as Uint8Array[], (handles, view, from, to) => {
     const found = readAttributes(view, from + NFGENMSG, to);
-    const expressions = readList(found.get(4)).map(readNested)
+    const expressions = readList(found.get(4)).map((expression) => readNested(expression))
       .filter((expression) => readText(expression.get(1)) !== "counter");
     const isSame = expressions.length === rule.length && rule.every(([name, attributes], i) => {
       const expression = expressions[i];

@@ -16,21 +16,22 @@ const received = new Uint8Array(64 << 10), view = new DataView(received.buffer);
 
 /** A socket that is told of every change of tables in a namespace. */
 export class NftablesWatch implements Disposable {
-  readonly #fd: number;
+  /** Readable when it has been told something. */
+  readonly fd: number;
 
   /** @throws SystemError where the kernel has no nf_tables */
   constructor(namespace: number) {
     const make = () => libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    this.#fd = checked(inNamespace(namespace, make), "open a netlink socket");
+    this.fd = checked(inNamespace(namespace, make), "open a netlink socket");
     const group = Int32Array.of(NFNLGRP_NFTABLES);
     // struct sockaddr_nl {u16 family, u16 pad, u32 pid, u32 groups}: without a port id of its own it would be told of nothing.
     const name = new Uint8Array(12);
     name[0] = AF_NETLINK;
     try {
-      checked(libc.bind(this.#fd, name, name.length), "watch nf_tables");
-      checked(libc.setsockopt(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group, 4), "watch nf_tables");
+      checked(libc.bind(this.fd, name, name.length), "watch nf_tables");
+      checked(libc.setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group, 4), "watch nf_tables");
     } catch (error) {
-      libc.close(this.#fd);
+      libc.close(this.fd);
       throw error;
     }
   }
@@ -44,7 +45,7 @@ export class NftablesWatch implements Disposable {
   changed(family: number, table: string, own: number): boolean {
     let found = false;
     for (;;) {
-      const length = libc.read(this.#fd, received, received.length);
+      const length = libc.read(this.fd, received, received.length);
       if (length > 0) found = concerns(length, family, table, own) || found;
       else if (length === 0 || errno() !== ENOBUFS) return found;
       else found = true;
@@ -52,7 +53,7 @@ export class NftablesWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc.close(this.#fd);
+    libc.close(this.fd);
   }
 }
 

@@ -67,7 +67,15 @@ export function main(args: string[]): Promise<number> {
     if (!tls) daemon.warnIfOpen(settings.listen, "HTTP_TLS_CERT, HTTP_TLS_KEY and HTTP_TLS_CA");
     const missing = await missingForLinks();
     if (missing !== undefined) throw new Refusal("forbidden", missing);
-    const underlay = await UnderlayWatch.open({ configured: settings.ip, log });
+    const notifications = new Notifications((error) =>
+      log.warn(
+        `the kernel's notifications are not available, so changes by other programs are found by periodic checks alone: ${
+          messageOf(error)
+        }`,
+      )
+    );
+    daemon.defer("notifications", () => notifications.close());
+    const underlay = await UnderlayWatch.open({ configured: settings.ip, log, notifications });
     daemon.defer("underlay", () => underlay.close());
     const { hostname, apiHostname, etcdPrefix: prefix } = settings;
     const owner = { hostname, prefix, namespaces: settings.namespacePath("") };
@@ -165,14 +173,6 @@ export function main(args: string[]): Promise<number> {
       claim,
     );
     daemon.defer("state file", () => storeGuard.close());
-    const notifications = new Notifications((error) =>
-      log.warn(
-        `the kernel's notifications are not available, so changes by other programs are found by periodic checks alone: ${
-          messageOf(error)
-        }`,
-      )
-    );
-    daemon.defer("notifications", () => notifications.close());
     const kernel = new HostKernel({
       get vtep() {
         return underlay.ip;
@@ -208,7 +208,7 @@ export function main(args: string[]): Promise<number> {
       underlay: () => underlay.name,
       ask: askHost(tls, settings.listen.port),
     });
-    const vteps = new Vteps(() => context, { underlay: () => underlay.name });
+    const vteps = new Vteps(() => context, { underlay: () => underlay.name, notifications });
     daemon.defer("rules for VXLAN", () => vteps.close());
     const egress = new HostEgress({
       pool: settings.transferSubnet,

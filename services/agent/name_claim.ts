@@ -64,7 +64,9 @@ export class NameClaim {
   readonly #key: string;
   readonly #lease: KeptLease;
   readonly #first = Promise.withResolvers<void>();
-  readonly #stop: (() => void)[];
+  readonly #unsubscribe: () => void;
+  /** Ends the tries to claim the name, which go on while it is not claimed. */
+  #endTries: (() => void) | undefined;
   #lock: string | undefined;
   /** The claim in etcd; it is valid while the key's mod revision is this one. */
   #held: { readonly modRevision: number; readonly lease: bigint } | undefined;
@@ -84,19 +86,15 @@ export class NameClaim {
       onGranted: () => this.#check(),
       onTrouble: () => void this.#check(),
     });
-    this.#stop = [
-      store.mirror.subscribe((changes) => {
-        for (const { key, before, after, revision } of changes) {
-          if (key !== this.#key) continue;
-          // An event about a claim that this agent has written again since is outdated.
-          const held = this.#held?.modRevision ?? 0, over = !after && revision < held;
-          if (!over || before?.modRevision === held) this.#noticed(after?.modRevision ?? 0);
-        }
-      }),
-      repeat(() => RETRY_MS, async () => {
-        if (this.#hold) await this.#check();
-      }),
-    ];
+    this.#unsubscribe = store.mirror.subscribe((changes) => {
+      for (const { key, before, after, revision } of changes) {
+        if (key !== this.#key) continue;
+        // An event about a claim that this agent has written again since is outdated.
+        const held = this.#held?.modRevision ?? 0, over = !after && revision < held;
+        if (!over || before?.modRevision === held) this.#noticed(after?.modRevision ?? 0);
+      }
+    });
+    this.#keepTrying();
   }
 
   /**
@@ -173,7 +171,8 @@ export class NameClaim {
   /** Releases the name, if etcd can be reached. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const stop of this.#stop) stop();
+    this.#unsubscribe();
+    this.#endTries?.();
     await this.#looking;
     await this.#lease.close();
   }
@@ -195,7 +194,12 @@ export class NameClaim {
     const { reason } = hold;
     if (this.#hold?.reason === reason) return;
     this.#hold = { ...hold, since: this.#hold?.since ?? Date.now() };
+    this.#keepTrying();
     this.options.onHold(hold);
+  }
+
+  #keepTrying(): void {
+    if (!this.#closed) this.#endTries ??= repeat(() => RETRY_MS, () => this.#check());
   }
 
   /** Runs one check at a time; a check requested during one runs after it. Never rejects. */
@@ -257,6 +261,8 @@ export class NameClaim {
     this.#held = { modRevision, lease };
     if (!this.#hold) return;
     this.#hold = undefined;
+    this.#endTries?.();
+    this.#endTries = undefined;
     this.#first.resolve();
     this.options.onHeld(from?.start === this.options.identity.start ? undefined : from);
   }

@@ -145,3 +145,18 @@ Deno.test("an event that an earlier claim of the agent was deleted does not put 
   assert.match(claim.sentence, /was removed in etcd/);
   await claim.close();
 });
+
+Deno.test("a name that another agent had is claimed once it is free, also where the watch does not tell so", async () => {
+  const fake = new FakeStore(), claim = await claimed(fake), { held } = fake;
+  const taken = { ...JSON.parse(held?.value ?? "{}"), start: "x", boot: "y" };
+  fake.held = { modRevision: ++fake.revision, value: JSON.stringify(taken) };
+  await assert.rejects(guardedBy(claim, fake.store).committer.commit(plan), /is held by another agent/);
+  for (const _ of [1, 2]) {
+    assert.ok(claim.hold);
+    fake.held = undefined;
+    await until("the name is this agent's", () => claim.hold === undefined, 30_000);
+    fake.held = undefined;
+    fake.tellDeleted(claim.guard.modRevision, claim.guard.modRevision + 1);
+  }
+  await claim.close();
+});

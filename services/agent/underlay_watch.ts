@@ -8,10 +8,11 @@ import type { Ip } from "../common/ip.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
+import type { Notifications } from "./kernel/notifications.ts";
 import { defaultVtep, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
 
-/** How often the kernel's notifications are read, and the least time between two checks, in ms. */
-const EVERY = 1000;
+/** The least time between two checks, in ms. */
+const LEAST = 1000;
 /**
  * How long the default route's interface must have had another address before the agent follows it, in ms: while a
  * network is reconfigured or a lease renewed, addresses and routes are absent for a moment.
@@ -24,6 +25,8 @@ export interface UnderlayOptions {
   /** PEER_IP; undefined: the address of the default route's interface, also after it changes. */
   readonly configured: Ip | undefined;
   readonly log: Log;
+  /** Reads a socket as soon as the kernel tells of a change by it. */
+  readonly notifications: Pick<Notifications, "add">;
 }
 
 /** The underlay as last read. */
@@ -34,7 +37,7 @@ export class UnderlayWatch {
   #peers: () => Iterable<Ip> = () => [];
   #onChange: () => Promise<unknown> = () => Promise.resolve();
   readonly #watch: number;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #listening: { end(): void };
   /** The check that is requested and has not begun yet. */
   #next: Promise<void> | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -65,10 +68,11 @@ export class UnderlayWatch {
   private constructor(ip: Ip, now: Underlay, private readonly options: UnderlayOptions) {
     this.#ip = ip;
     this.#now = now;
-    this.#watch = openInterfaceWatch({ routes: !options.configured });
-    this.#timer = setInterval(() => {
-      if (drainInterfaceWatch(this.#watch) || this.#candidate || this.#failed) void this.check();
-    }, EVERY);
+    const fd = this.#watch = openInterfaceWatch({ routes: !options.configured });
+    this.#listening = options.notifications.add({
+      fd,
+      take: () => drainInterfaceWatch(fd) && void this.check(),
+    });
   }
 
   /** The VTEP. */
@@ -107,7 +111,7 @@ export class UnderlayWatch {
    */
   check(): Promise<void> {
     return this.#next ??= this.#looking = this.#looking.then(async () => {
-      await delay(Math.max(0, this.#lookedAt + EVERY - performance.now()), this.#closing.signal);
+      await delay(Math.max(0, this.#lookedAt + LEAST - performance.now()), this.#closing.signal);
       this.#next = undefined;
       try {
         await this.#check();
@@ -117,12 +121,14 @@ export class UnderlayWatch {
         this.#failed = true;
       }
       this.#lookedAt = performance.now();
+      // What stands for a while is followed, and what could not be read is read again: neither is told of once more.
+      if ((this.#candidate || this.#failed) && !this.#closing.signal.aborted) void this.check();
     });
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    clearInterval(this.#timer);
+    this.#listening.end();
     await this.#looking;
     libc.close(this.#watch);
   }

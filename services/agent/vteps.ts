@@ -6,11 +6,9 @@ import { messageOf } from "../common/refusal.ts";
 import { vtepElements, vtepStamp } from "../overlay/vteps.ts";
 import type { Context } from "./context.ts";
 import { isNotThere, type VtepRules, VtepTable } from "./kernel/vtep_table.ts";
+import type { Notifications } from "./kernel/notifications.ts";
 import type { AdmittedNetwork, VtepsPart } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
-
-/** How often the rules are checked for changes by other programs, in ms. */
-const LOOK_EVERY = 1000;
 
 /** A network's elements as they were computed, and the stamp of what they were computed from. */
 interface Admitted {
@@ -21,6 +19,8 @@ interface Admitted {
 export interface VtepsOptions {
   /** The name of the interface that has this host's VTEP. */
   readonly underlay: () => string;
+  /** Reads a socket as soon as the kernel tells of a change by it. */
+  readonly notifications: Pick<Notifications, "add">;
 }
 
 /**
@@ -43,7 +43,8 @@ export class Vteps implements VtepsPart {
   readonly #once = new OncePerMinute();
   /** The rules that were made or found last; undefined: the kernel must be read first. */
   #made: VtepRules | undefined;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  /** Ends the look at what the kernel tells of changes; undefined while there is none. */
+  #listening: { end(): void } | undefined;
   /** True once every network of this host is known: what is in the kernel beyond that is removed. */
   #knowsAll = false;
 
@@ -109,21 +110,23 @@ export class Vteps implements VtepsPart {
   /** Removes rules of networks that this host does not have; called once each of its networks has been compared. */
   async start(): Promise<void> {
     this.#knowsAll = true;
-    // From here on #look() notices changes; the comparison finds those that were made before.
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY);
-    this.#look();
     await this.check();
   }
 
-  /** Checks at once where another program has changed the rules, as `nft flush ruleset` does. */
-  #look(): void {
+  /** Follows changes of the rules from now on; the comparison finds those that were made before. */
+  #follow(): void {
+    if (this.#listening || !this.#knowsAll) return;
     try {
-      if (this.table.isForeign()) void this.check();
+      const fd = this.table.watch();
+      if (fd === undefined) return;
+      this.#listening = this.options.notifications.add({
+        fd,
+        // Another program has changed the rules, as `nft flush ruleset` does.
+        take: () => this.table.isForeign() && void this.check(),
+      });
     } catch (error) {
-      // The code that makes the rules reports a kernel without nf_tables.
-      if (isUnsupported(error)) return clearInterval(this.#timer);
-      // The periodic check finds it.
-      if (this.#once.due("watch")) {
+      // The code that makes the rules reports a kernel without nf_tables. Else the periodic check finds changes, and tries again.
+      if (!isUnsupported(error) && this.#once.due("watch")) {
         this.context().log.warn(`changes of the rules for VXLAN are not seen at once: ${messageOf(error)}`);
       }
     }
@@ -131,6 +134,7 @@ export class Vteps implements VtepsPart {
 
   /** Compares the kernel, and repairs what other programs have changed. */
   async check(): Promise<void> {
+    this.#follow();
     if (!this.context().storeGuard.hold) {
       await this.#mutex.run(() => this.#attempt(() => this.#compare(true)));
     }
@@ -142,7 +146,7 @@ export class Vteps implements VtepsPart {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#listening?.end();
     this.table.close();
   }
 

@@ -30,10 +30,10 @@ export function joinNetwork(view: View, network: string, presence: Presence, bui
 
 /** Plans what {@link joinNetwork} adds, for a network that is set up already; undefined when etcd has it. */
 export function planPresence(view: View, network: string, presence: Presence): Plan | undefined {
-  const builder = new PlanBuilder().guard(view.guard(view.keys.network(network)));
+  const builder = new PlanBuilder();
   joinNetwork(view, network, presence, builder);
-  const plan = builder.plan();
-  return plan.ops.length ? plan : undefined;
+  const isNew = builder.plan().ops.length > 0;
+  return isNew ? builder.guard(view.guard(view.keys.network(network))).plan() : undefined;
 }
 
 /** Plans to remove a host's presence after it has torn its part of a network down; undefined when it has none. */

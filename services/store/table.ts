@@ -7,6 +7,9 @@ import type { Change, Entry, Schema } from "./types.ts";
 
 const decoder = new TextDecoder();
 
+/** A key as it was read: with its record, or with the reason why there is none; undefined: the key is not ours. */
+type Read<T> = Entry<T> | Omit<Entry<T>, "record"> & { readonly reason: string | undefined };
+
 /** The records of a mirror: the last valid record of every key, and the revisions of keys without one. */
 export class Table<T> {
   readonly entries = new Map<string, Entry<T>>();
@@ -31,28 +34,38 @@ export class Table<T> {
 
   /** @param revision The value of {@link Change.revision}. */
   put(part: FollowedPart, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
-    part.keys?.add(kv.key);
-    const before = this.entries.get(kv.key);
-    if (!before && !this.#skipped.has(kv.key)) part.size++;
-    let record: T | undefined;
+    return this.set(part, this.read(kv), revision);
+  }
+
+  /** Parses a record, and changes nothing. */
+  read({ key, value, createRevision, modRevision }: KeyValue): Read<T> {
+    let reason: string | undefined;
     try {
-      record = this.schema.parse(kv.key, decoder.decode(kv.value));
+      const record = this.schema.parse(key, decoder.decode(value));
+      if (record !== undefined) return { key, record, createRevision, modRevision };
     } catch (error) {
+      reason = messageOf(error);
+    }
+    return { key, reason, createRevision, modRevision };
+  }
+
+  /** Does what {@link put} does, for a key that was read. */
+  set(part: FollowedPart, read: Read<T>, revision: number): Change<T> | undefined {
+    const { key, modRevision } = read;
+    part.keys?.add(key);
+    const before = this.entries.get(key);
+    if (!before && !this.#skipped.has(key)) part.size++;
+    if (!("record" in read)) {
       // The last valid record stays under its old mod revision, so that a plan based on it fails at the commit.
-      this.#skipped.set(kv.key, kv.modRevision);
-      this.quarantined.set(kv.key, messageOf(error));
-      this.reportBad(kv.key, messageOf(error));
+      this.#skipped.set(key, modRevision);
+      if (read.reason === undefined) return undefined;
+      this.quarantined.set(key, read.reason);
+      this.reportBad(key, read.reason);
       return undefined;
     }
-    if (record === undefined) {
-      this.#skipped.set(kv.key, kv.modRevision);
-      return undefined;
-    }
-    if (this.#skipped.delete(kv.key)) this.quarantined.delete(kv.key);
-    const { key, createRevision, modRevision } = kv;
-    const after = { key, record, createRevision, modRevision };
-    this.entries.set(key, after);
-    return { key, before, after, revision };
+    if (this.#skipped.delete(key)) this.quarantined.delete(key);
+    this.entries.set(key, read);
+    return { key, before, after: read, revision };
   }
 
   /** @param part The part of the key, if it is still followed. */
@@ -67,9 +80,12 @@ export class Table<T> {
   }
 }
 
-/** Collects a listing of some parts page by page, and changes the table only when the listing is complete. */
+/**
+ * Collects a listing of some parts page by page, and changes the table only when the listing is complete. Its records are parsed as
+ * they come, so that no more than a page of etcd's messages is held.
+ */
 export class Listing<T> {
-  readonly #news = new Map<FollowedPart, KeyValue[]>();
+  readonly #news = new Map<FollowedPart, Read<T>[]>();
   /** The keys that the table has in the listed version already. */
   readonly #same: string[] = [];
 
@@ -80,7 +96,7 @@ export class Listing<T> {
     if (!news) this.#news.set(part, news = []);
     for (const kv of kvs) {
       if (this.table.version(kv.key) === kv.modRevision) this.#same.push(kv.key);
-      else news.push(kv);
+      else news.push(this.table.read(kv));
     }
   }
 
@@ -102,7 +118,7 @@ export class Listing<T> {
   /** Adds the listed records of those parts that are followed now; returns the changes. */
   append(parts: FollowedParts, revision: number): Change<T>[] {
     return [...this.#news].flatMap(([part, kvs]) =>
-      parts.has(part) ? kvs.flatMap((kv) => this.table.put(part, kv, revision) ?? []) : []
+      parts.has(part) ? kvs.flatMap((kv) => this.table.set(part, kv, revision) ?? []) : []
     );
   }
 }

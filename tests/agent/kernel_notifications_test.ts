@@ -124,3 +124,48 @@ Deno.test("a watched network tells what links it has without its namespace being
     await notifications.close();
   }
 });
+
+Deno.test("a watched network's rules are asked for by one socket, and are read again after each change", async () => {
+  using namespace = new TestNamespace();
+  const notifications = new Notifications((error) => {
+    throw error;
+  });
+  using host = new HostKernel({ vtep: Ip.parse("192.0.2.1"), notifications });
+  const sockets = () => {
+    const links = [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`);
+      } catch {
+        return [];
+      }
+    });
+    return links.filter((link) => link.startsWith("socket:")).length;
+  };
+  const before = sockets(), network = host.network(namespace.path), ports = ["sand0001", "sand0002"];
+  network.watch(() => {});
+  const check = async () => (await network.read(new Map(), new Map(), true))?.containment;
+  try {
+    await network.read(new Map());
+    await network.carryOut([{
+      op: "containment-add",
+      rules: "count",
+      add: new Set([ports[0]!]),
+      replaces: false,
+    }]);
+    assert.deepEqual([...(await check())?.own ?? []], [ports[0]]);
+    const open = sockets();
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual([...(await check())?.own ?? []], [ports[0]]);
+      assert.deepEqual([...network.counted()?.values() ?? []], [0, 0, 0, 0, 0, 0]);
+    }
+    assert.equal(sockets(), open);
+    // Another program's change, which nothing tells.
+    const other = host.network(namespace.path);
+    await other.carryOut([{ op: "containment-set", add: new Set([ports[1]!]) }]);
+    assert.deepEqual([...(await check())?.own ?? []].sort(), ports);
+  } finally {
+    network.close();
+    await until("its sockets are closed", (see) => see(sockets()) <= before);
+    await notifications.close();
+  }
+});

@@ -3,14 +3,8 @@
  * host_rules.ts, and IP forwarding. All of it follows from the uplinks that the kernel has, so that it is repaired
  * after any crash, and after another program has removed it.
  */
-import {
-  commit,
-  deleteTable,
-  hasTable,
-  isUnsupported,
-  openNftables,
-  readCounters,
-} from "../../../ffi/netlink_nftables.ts";
+import { commit, deleteTable, hasTable, isUnsupported, openNftables } from "../../../ffi/netlink_nftables.ts";
+import { readCounters } from "../../../ffi/nftables_counters.ts";
 import { Netlink } from "../../../ffi/netlink.ts";
 import { findRoute, listRoutes } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";

@@ -1,5 +1,5 @@
 /** Ends leases of overlay networks that have expired, whose device is no longer a port, or whose host is gone. */
-import { repeat } from "../../common/async.ts";
+import { delay } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
@@ -13,7 +13,10 @@ import type { Committer } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
 
-/** How often this host's leases are checked, in ms, and in which of these rounds the leases of other hosts are checked too. */
+/**
+ * How often this host's leases are checked, in ms, and in which of these rounds the leases of other hosts are checked too. While
+ * this host has no lease, both are checked in those rounds alone.
+ */
 const EVERY = 2000, OTHERS_EVERY = 10;
 /** For how long a lease of another host must be over, in seconds, since that host's clock may differ from this one's. */
 const OTHERS_GRACE = 120;
@@ -48,8 +51,12 @@ export class LeaseSweeper {
   readonly #context: () => Context;
   readonly #options: LeaseSweeperOptions;
   readonly #once = new OncePerMinute();
-  readonly #end: () => Promise<void>;
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
   #round = 0;
+  /** True while this host has no lease that may end; aborting {@link LeaseSweeper.#wake} ends the long pause of that time. */
+  #isAtRest = false;
+  #wake = new AbortController();
   /** The result of each network's last check; once the network has changed, `portless` alone counts. */
   readonly #looks = new Map<string, Look>();
   /** By network, when the next lease of another host may end, in seconds since the epoch; absent once the network has changed. */
@@ -67,15 +74,28 @@ export class LeaseSweeper {
         if (look) this.#looks.set(network, { ...look, leaseAt: -Infinity });
         this.#othersAt.delete(network);
       }
+      this.#wake.abort();
     });
-    // Hosts that were started at the same time do not all sweep at the same time.
-    const { everyMs = EVERY } = options;
-    this.#end = repeat(() => everyMs * (0.8 + 0.4 * Math.random()), () => this.#sweep());
+    this.#running = this.#run();
   }
 
   close(): Promise<void> {
     this.#unsubscribe();
-    return this.#end();
+    for (const waiting of [this.#closing, this.#wake]) waiting.abort();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing, { everyMs = EVERY } = this.#options;
+    while (!signal.aborted) {
+      // Hosts that were started at the same time do not all sweep at the same time.
+      const pause = everyMs * (0.8 + 0.4 * Math.random());
+      if (this.#isAtRest) await delay((OTHERS_EVERY - 1) * pause, this.#wake.signal);
+      await delay(pause, signal);
+      if (signal.aborted) return;
+      this.#wake = new AbortController();
+      await this.#sweep();
+    }
   }
 
   async #sweep(): Promise<void> {
@@ -83,7 +103,10 @@ export class LeaseSweeper {
     if (storeGuard.hold || !store.mirror.state.inSync) return;
     try {
       await this.#sweepOwn();
-      if (this.#round++ % OTHERS_EVERY) return;
+      this.#isAtRest = this.#looks.values().every(({ leaseAt, portAt }) =>
+        Math.min(leaseAt, portAt) === Infinity
+      );
+      if (!this.#isAtRest && this.#round++ % OTHERS_EVERY) return;
       await this.#sweepOthers();
       await this.#sweepQuarantined();
     } catch (error) {

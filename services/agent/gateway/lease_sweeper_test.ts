@@ -69,3 +69,41 @@ Deno.test("a lease ends at its time though nothing has happened since, one that 
     await sweeper.close();
   }
 });
+
+Deno.test("where this host has no lease it looks for ended ones seldom, and the first one that comes ends at its time", async () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: network });
+  it.put({
+    [it.keys.hostNetwork("h1", network.id)]: {},
+    [it.keys.networkHost(network.id, "h1")]: {},
+  });
+  let looks = 0, seconds = 0;
+  const context = {
+    view: it.view,
+    store: { mirror: it.store.mirror, committer: it.store },
+    storeGuard: { hold: undefined, assertNotHeld() {} },
+    log: { info() {}, warn: (message: string) => assert.fail(message) },
+    host: { hostname: "h1" },
+    ports: { ports: () => [], devices: () => [] },
+  } as unknown as Context;
+  const earliest = () => {
+    looks++;
+    return BEGUN + seconds * 1000;
+  };
+  const sweeper = new LeaseSweeper(() => context, {
+    writer: it.store,
+    earliest,
+    hasLink: () => true,
+    everyMs: 1000,
+  });
+  try {
+    await until("it has looked", () => looks > 0);
+    const begun = performance.now();
+    it.putEndpoint(lease("ENDS", 100));
+    seconds = 102;
+    await until("the lease has ended", () => ![...it.view.endpoints()].length);
+    assert.ok(performance.now() - begun < 7000, "it was not waited for the next look at others'");
+  } finally {
+    await sweeper.close();
+  }
+});

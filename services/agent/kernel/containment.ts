@@ -44,7 +44,6 @@ import {
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
-import { countersIn } from "../../../ffi/nftables_counters.ts";
 import { inNamespace } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { Ip } from "../../common/ip.ts";
@@ -98,6 +97,7 @@ export const FOREIGN_KINDS = [
 export type ForeignKind = typeof FOREIGN_KINDS[number];
 /** nft(8) takes no names that are words of its language. */
 const counterOf = (kind: ForeignKind) => `${kind}-spoofed`;
+const COUNTERS = FOREIGN_KINDS.map(counterOf);
 
 const IPV4 = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x00)],
   ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
@@ -204,16 +204,16 @@ export class Containment {
     await this.#ifSupported(namespace, (netlink) => commit(netlink, requestsFor(op)), { isFirst, removes });
   }
 
-  /** The counted frames by kind; none where there is no such table. @param namespace A descriptor. @throws SystemError */
-  counted(namespace: number): Map<ForeignKind, number> {
-    const counters = this.#countersIn(namespace);
-    return new Map(FOREIGN_KINDS.map((kind) => [kind, counters?.get(counterOf(kind)) ?? 0]));
+  /** The counted frames by kind; none where there is no such table. @param read Reads a table's counters. @throws SystemError */
+  counted(read: (table: Table) => ReadonlyMap<string, number>): Map<ForeignKind, number> {
+    const counters = this.#counters(read);
+    return new Map(FOREIGN_KINDS.map((kind, i) => [kind, counters?.get(COUNTERS[i] ?? "") ?? 0]));
   }
 
-  #countersIn(namespace: number): Map<string, number> | undefined {
+  #counters(read: (table: Table) => ReadonlyMap<string, number>): ReadonlyMap<string, number> | undefined {
     if (this.missing !== undefined) return undefined;
     try {
-      return countersIn(namespace, TABLE);
+      return read(TABLE);
     } catch (error) {
       if (!isUnsupported(error)) throw error;
       return undefined;

@@ -1,6 +1,7 @@
 /** One network's namespace on this host: its state is read, operations on it are carried out, and changes by others noticed. */
 import type { Netlink } from "../../../ffi/netlink.ts";
 import { deleteNeighbours } from "../../../ffi/netlink_neigh.ts";
+import { NftablesReader } from "../../../ffi/nftables_reader.ts";
 import { sendFrames } from "../../../ffi/packet.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.ts";
@@ -16,7 +17,7 @@ import { type Peers, readNetwork, readVeth } from "./read.ts";
 import type { UnderlaySettings } from "./underlay_settings.ts";
 import { addressesOnly } from "./tables.ts";
 
-/** Tables with so many entries come in one part or two, which take less to read on this thread than on one of the pool. */
+/** Tables with so many entries come in one part or two. */
 const FEW_ENTRIES = 150;
 
 /**
@@ -58,11 +59,13 @@ export class NetworkKernel {
    * @throws NamespaceError when something else is at the path
    */
   async read(peers: Peers, pins: Pins = new Map(), isCheck = false): Promise<NetworkState | undefined> {
-    using namespace = NetworkNamespace.openIfAny(this.path);
+    using namespace = NetworkNamespace.openIfAny(this.path, this.#entries <= FEW_ENTRIES);
     this.#listen(namespace);
     this.#watch?.skip();
     if (!namespace) return undefined;
-    const known = { few: this.#entries <= FEW_ENTRIES, ...isCheck && this.#rules && { rules: this.#rules } };
+    const known = isCheck && this.#rules
+      ? { ...this.#rules, now: () => this.#ask(namespace, (reader) => reader.generation()) }
+      : undefined;
     const { state, irreplaceable, rules } = await readNetwork(namespace, this.underlay, peers, pins, known);
     this.#irreplaceable = irreplaceable;
     this.#rules = rules;
@@ -88,8 +91,11 @@ export class NetworkKernel {
 
   /** How many frames from its ports have been counted by its rules, by kind; undefined without a namespace. */
   counted(): ReadonlyMap<ForeignKind, number> | undefined {
+    const { containment } = this.underlay, open = this.#watch?.openReader;
+    if (open) return containment.counted((table) => open.counters(table));
     using namespace = NetworkNamespace.openIfAny(this.path);
-    return namespace && this.underlay.containment.counted(namespace.fd);
+    if (!namespace) return undefined;
+    return containment.counted((table) => this.#ask(namespace, (reader) => reader.counters(table)));
   }
 
   /** Names of veth ends of this network in the host's namespace, including those of endpoints that are gone. */
@@ -152,10 +158,18 @@ export class NetworkKernel {
     this.#listen(undefined);
   }
 
+  /** Asks nf_tables by the socket that is open while the namespace is watched. @throws SystemError where the kernel has none */
+  #ask<T>(namespace: NetworkNamespace, question: (reader: NftablesReader) => T): T {
+    const watch = this.#watch;
+    if (watch?.identity === namespace.identity) return question(watch.reader(namespace.fd));
+    using own = new NftablesReader(namespace.fd);
+    return question(own);
+  }
+
   /** Moves the watch to this namespace, or ends it. */
   #listen(namespace: NetworkNamespace | undefined): void {
     if (!namespace) this.underlay.tables.forget(this.path);
-    if (namespace && this.#watch?.isOf(namespace.fd)) return;
+    if (namespace && this.#watch?.identity === namespace.identity) return;
     this.#watch?.close();
     this.#watch = undefined;
     if (!namespace || !this.#onForeign || this.#closed) return;

@@ -30,8 +30,11 @@ export class NetworkNamespace implements Disposable {
   #identity: string | undefined;
   readonly #indexes = new Map<string, number>();
 
-  /** @param fd The descriptor of the namespace, which is closed with this object. */
-  constructor(readonly path: string, readonly fd: number) {}
+  /**
+   * @param fd The descriptor of the namespace, which is closed with this object.
+   * @param asksLittle As in the constructor of {@link Netlink}.
+   */
+  constructor(readonly path: string, readonly fd: number, readonly asksLittle = false) {}
 
   /** @throws NamespaceGone; what openNamespace() throws */
   static open(path: string): NetworkNamespace {
@@ -41,18 +44,18 @@ export class NetworkNamespace implements Disposable {
   }
 
   /** Undefined when nothing is at the path. @throws what openNamespaceIfAny() throws */
-  static openIfAny(path: string): NetworkNamespace | undefined {
+  static openIfAny(path: string, asksLittle = false): NetworkNamespace | undefined {
     const fd = openNamespaceIfAny(path);
-    return fd === undefined ? undefined : new NetworkNamespace(path, fd);
+    return fd === undefined ? undefined : new NetworkNamespace(path, fd, asksLittle);
   }
 
   /**
    * Undefined when no namespace is at the path, also when something else is. @throws SystemError when that cannot be
    * determined
    */
-  static openOrNone(path: string): NetworkNamespace | undefined {
+  static openOrNone(path: string, asksLittle = false): NetworkNamespace | undefined {
     try {
-      return NetworkNamespace.openIfAny(path);
+      return NetworkNamespace.openIfAny(path, asksLittle);
     } catch (error) {
       if (error instanceof NamespaceError) return undefined;
       if (error instanceof SystemError && error.errno === ENOTDIR) return undefined;
@@ -67,7 +70,12 @@ export class NetworkNamespace implements Disposable {
   }
 
   get netlink(): Netlink {
-    return this.#netlink ??= new Netlink(this.fd);
+    return this.#netlink ??= this.newNetlink();
+  }
+
+  /** Opens another socket than {@link netlink}, which the caller closes. */
+  newNetlink(): Netlink {
+    return new Netlink(this.fd, undefined, this.asksLittle);
   }
 
   link(link: number | string): Promise<Link | undefined> {

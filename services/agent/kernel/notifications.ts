@@ -6,6 +6,7 @@
 import { Epoll, EPOLLIN, EventFd } from "../../../ffi/epoll.ts";
 import { NetlinkEvents, type Notice } from "../../../ffi/netlink_events.ts";
 import { namespaceIdentity } from "../../../ffi/netns.ts";
+import { NftablesReader } from "../../../ffi/nftables_reader.ts";
 import { readable } from "../../../ffi/readable.ts";
 import { delay } from "../../common/async.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
@@ -26,18 +27,25 @@ const STOP = 0;
  */
 const MANY = 256;
 
-/** How a watch's notifications are waited for. */
+/** The way in which a socket's notifications are waited for. */
 interface Listening {
   /** False: they wait in the socket until the watch reads them by itself, and wake no thread. */
   wakes(on: boolean): void;
   end(): void;
 }
 
-/** All watched namespaces of this host. */
+/** A socket by which the kernel tells of changes. */
+interface Told {
+  readonly fd: number;
+  /** Reads all that it has told. */
+  take(): void;
+}
+
+/** All watched namespaces of this host, and other sockets by which the kernel tells of changes. */
 export class Notifications {
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
-  readonly #watches = new Map<number, NamespaceWatch>();
+  readonly #watches = new Map<number, Told>();
   readonly #closing = new AbortController();
   #token = STOP;
   #failed = false;
@@ -68,8 +76,8 @@ export class Notifications {
     }
   }
 
-  /** Starts reading notifications for a watch. */
-  add(watch: NamespaceWatch): Listening {
+  /** Starts reading a socket whenever the kernel has told something by it. */
+  add(watch: Told): Listening {
     const token = this.#token = (this.#token + 1) >>> 0 || 1;
     this.#epoll.add(watch.fd, token);
     this.#watches.set(token, watch);
@@ -134,9 +142,9 @@ interface Touched {
  * attributed to these: those about their entries for operations on ARP and FDB tables, unless one that is set goes, and all of
  * them for other operations. A change that another program makes in these few milliseconds is left to the periodic check.
  */
-export class NamespaceWatch {
+export class NamespaceWatch implements Told {
   readonly #events: NetlinkEvents;
-  readonly #identity: string;
+  #reader: NftablesReader | undefined;
   /** Each link's settings as last notified, and whether it had a carrier. */
   readonly #links = new Map<number, { readonly settings: number; readonly carrier: boolean }>();
   readonly #ports = new Map<number, number>();
@@ -147,10 +155,12 @@ export class NamespaceWatch {
   readonly #answered = new Set<number>();
   #own: Touched | "all" | undefined;
   readonly #listening: Listening;
+  /** The namespace's identity, see namespaceIdentity(). */
+  readonly identity: string;
 
   /** @see {@link Notifications.watch} */
   constructor(namespace: number, all: Notifications, private readonly onForeign: () => void) {
-    this.#identity = namespaceIdentity(namespace);
+    this.identity = namespaceIdentity(namespace);
     this.#events = new NetlinkEvents(namespace);
     try {
       this.#vxlan = this.#events.index(VXLAN);
@@ -166,9 +176,18 @@ export class NamespaceWatch {
     return this.#events.fd;
   }
 
-  /** True for a descriptor of the watched namespace. */
-  isOf(namespace: number): boolean {
-    return namespaceIdentity(namespace) === this.#identity;
+  /** The reader of the namespace's rules, once {@link reader} has opened it. */
+  get openReader(): NftablesReader | undefined {
+    return this.#reader;
+  }
+
+  /**
+   * The reader of the namespace's rules, which is opened if need be.
+   * @param namespace A descriptor of it.
+   * @throws SystemError where the kernel has no nf_tables
+   */
+  reader(namespace: number): NftablesReader {
+    return this.#reader ??= new NftablesReader(namespace);
   }
 
   /** True when the namespace has a link of that name. */
@@ -219,6 +238,7 @@ export class NamespaceWatch {
   close(): void {
     this.#listening.end();
     this.#events.close();
+    this.#reader?.[Symbol.dispose]();
   }
 
   #isForeign(notice: Notice): boolean {

@@ -1,6 +1,5 @@
 /** Reads from the kernel the state of a network's namespace, in the form in which the desired state is computed. */
 import { setChecksumOffload } from "../../../ffi/checksum_offload.ts";
-import { Netlink } from "../../../ffi/netlink.ts";
 import type { BridgeEntry } from "../../../ffi/netlink_bridge.ts";
 import { listAddresses } from "../../../ffi/netlink_address.ts";
 import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_links.ts";
@@ -24,7 +23,7 @@ import type { UnderlaySettings } from "./underlay_settings.ts";
 import { readUplink } from "./uplink.ts";
 import { NetworkNamespace, OWN_NAMESPACE } from "./network_namespace.ts";
 import { type Pins, readPins, readProxy } from "./proxy.ts";
-import { type FoundRules, readRules } from "./read_rules.ts";
+import { type FoundRules, type KnownRules, readRules } from "./read_rules.ts";
 import { type Fdb, readArp, readFdb, readPermanent } from "./tables.ts";
 
 /** A network's state, and the MACs whose FDB entries the kernel does not replace. */
@@ -34,27 +33,19 @@ export interface FoundNetwork {
   readonly rules: FoundRules;
 }
 
-/** The facts about a network that are known before it is read. */
-export interface KnownNetwork {
-  /** As in {@link Netlink.dump}, for its tables. */
-  readonly few: boolean;
-  /** @see {@link readRules} */
-  readonly rules?: FoundRules;
-}
-
 /** Name of a veth's end in the network's namespace → path of the namespace where the other end should be. */
 export type Peers = ReadonlyMap<string, string>;
 
 /** Names of veths as SAND's agents and this one choose them. */
 const vethName = /^sand[\da-f]{4}$/i;
 
-/** Reads the state of a network's whole namespace. */
+/** Reads the state of a network's whole namespace. @param known As in {@link readRules}. */
 export async function readNetwork(
   namespace: NetworkNamespace,
   underlay: UnderlaySettings,
   peers: Peers,
   pins: Pins,
-  known: KnownNetwork,
+  known: KnownRules | undefined,
 ): Promise<FoundNetwork> {
   const links = new Map((await listLinks(namespace.netlink, true)).map((link) => [link.name, link]));
   const bridge = links.get(BRIDGE), vxlan = links.get(VXLAN), uplink = links.get(UPLINK);
@@ -80,11 +71,11 @@ export async function readNetwork(
     }
   }
   const answering = bridge?.kind === "bridge" ? bridge : undefined;
-  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined, known.few);
+  const tables = await readTables(namespace, answering, base.vxlan?.vni ? vxlan : undefined);
   const proxy = answering && readProxy(answering, base.vxlan && vxlan, tables.ofBridge, tables.behind);
   // Looking through /proc would take as long as the rest of a comparison where there are a thousand namespaces.
   if (bridge?.takesAdvertisements) refuseAdvertisements(namespace.fd, "default", BRIDGE);
-  const rules = await readRules(namespace, underlay, known.rules);
+  const rules = await readRules(namespace, underlay, known);
   const { arp, entries: fdb, flood } = tables;
   return {
     state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules.state },
@@ -192,7 +183,7 @@ async function peerState(
   underlay: UnderlaySettings,
   path: string,
 ): Promise<PeerState | undefined> {
-  using target = NetworkNamespace.openOrNone(path);
+  using target = NetworkNamespace.openOrNone(path, namespace.asksLittle);
   if (!target || !(await leadsTo(namespace, link, target))) return undefined;
   const peer = await target.link(link.peer);
   if (peer?.kind !== "veth") return undefined;
@@ -229,7 +220,6 @@ async function readTables(
   namespace: NetworkNamespace,
   bridge: Link | undefined,
   vxlan: Link | undefined,
-  few: boolean,
 ): Promise<Tables> {
   const none = {
     arp: new Map(),
@@ -238,10 +228,10 @@ async function readTables(
     irreplaceable: new Set<number>(),
   };
   // Both tables are read at the same time over two sockets: the kernel walks an FDB from its start for every 400 entries.
-  using other = new Netlink(namespace.fd);
+  using other = namespace.newNetlink();
   const [arp, port] = await Promise.all([
-    dumpArp(other, [bridge, vxlan].flatMap((link) => link?.index ?? []), few),
-    vxlan && dumpPort(namespace.netlink, vxlan.index, few),
+    dumpArp(other, [bridge, vxlan].flatMap((link) => link?.index ?? [])),
+    vxlan && dumpPort(namespace.netlink, vxlan.index),
   ]);
   const ofBridge = bridge && arp.get(bridge.index), ofVxlan = vxlan && arp.get(vxlan.index);
   return {

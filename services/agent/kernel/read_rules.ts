@@ -1,5 +1,7 @@
 /** Reads the rules of nf_tables in a network's namespace, and again only where the kernel says that some have changed. */
-import { isUnsupported, readGeneration } from "../../../ffi/netlink_nftables.ts";
+import { SystemError } from "../../../ffi/errno.ts";
+import { isUnsupported } from "../../../ffi/netlink_nftables.ts";
+import { readGeneration } from "../../../ffi/nftables_counters.ts";
 import type { NetworkState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import type { UnderlaySettings } from "./underlay_settings.ts";
@@ -12,17 +14,29 @@ export interface FoundRules {
   readonly generation: number | undefined;
 }
 
+/** Rules as they were read before. */
+export interface KnownRules extends FoundRules {
+  /** The number that the namespace's rules have now, at next to no cost; undefined where it is not known. @throws SystemError */
+  readonly now: () => number | undefined;
+}
+
 /**
  * Reads the rules.
- * @param known As read before: they count as long as the kernel numbers the rules of this namespace as it did then. It counts every
- *   change, also one that is taken back.
+ * @param known They count as long as the kernel numbers the rules of this namespace as it did then. It counts every change, also
+ *   one that is taken back.
  */
 export async function readRules(
   namespace: NetworkNamespace,
   underlay: Pick<UnderlaySettings, "tables" | "containment" | "egress" | "broadcast">,
-  known?: FoundRules,
+  known?: KnownRules,
 ): Promise<FoundRules> {
   const { identity } = namespace;
+  if (
+    known?.identity === identity && known.generation !== undefined && numberNow(known) === known.generation
+  ) {
+    const { state, generation } = known;
+    return { state, identity, generation };
+  }
   const readAll = async () => {
     const containment = await underlay.containment.read(namespace);
     const egress = await underlay.egress.read(namespace);
@@ -36,12 +50,20 @@ export async function readRules(
   try {
     return await underlay.tables.use(namespace, false, async (netlink) => {
       const generation = await readGeneration(netlink);
-      const isKnown = generation !== undefined && known?.generation === generation;
-      if (isKnown && known.identity === identity) return known;
       return { state: await readAll(), identity, generation };
     });
   } catch (error) {
     if (!isUnsupported(error)) throw error;
     return { state: await readAll(), identity, generation: undefined };
+  }
+}
+
+function numberNow({ now }: KnownRules): number | undefined {
+  try {
+    return now();
+  } catch (error) {
+    // The rules are read then, as where descriptors have run out.
+    if (error instanceof SystemError) return undefined;
+    throw error;
   }
 }

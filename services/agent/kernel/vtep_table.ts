@@ -21,10 +21,10 @@ import {
   newSet,
   newTable,
   openNftables,
-  readCounters,
   removeKeys,
   type Table,
 } from "../../../ffi/netlink_nftables.ts";
+import { readCounters } from "../../../ffi/nftables_counters.ts";
 import {
   countIn,
   end,
@@ -233,11 +233,16 @@ export class VtepTable {
     );
   }
 
-  /** True when another program has changed the table since the last call, or that cannot be known. */
+  /** The descriptor of a socket that the kernel tells of changes; undefined where it has no such tables. @throws SystemError */
+  watch(): number | undefined {
+    if (this.missing !== undefined) return undefined;
+    return (this.#watch ??= new NftablesWatch(home)).fd;
+  }
+
+  /** True when another program has changed the table since the last call, or may have; once {@link watch} was called. */
   isForeign(): boolean {
-    if (this.missing !== undefined) return false;
-    this.#watch ??= new NftablesWatch(home);
-    return this.#watch.changed(NFPROTO_IPV4, TABLE.name, this.#netlink?.portId ?? 0);
+    return this.#watch !== undefined &&
+      this.#watch.changed(NFPROTO_IPV4, TABLE.name, this.#netlink?.portId ?? 0);
   }
 
   close(): void {

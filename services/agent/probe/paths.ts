@@ -98,10 +98,14 @@ export class Paths {
     return [...this.#states.values()].flatMap(pathsOf);
   }
 
-  /** When the next probe is due, as known now; a past time while an answer is awaited. */
+  /** The time of the next probe or timeout, as known now; a past time while an answer may come at any moment. */
   get nextAt(): number {
     let next = Infinity;
-    for (const state of this.#states.values()) next = Math.min(next, state.asked ? -Infinity : state.next);
+    for (const { asked, next: due, reachable } of this.#states.values()) {
+      // A host that did not answer is asked once in a while: its answer may as well be read when its time is over.
+      const awaited = reachable === false && asked ? asked.at + WITHIN : -Infinity;
+      next = Math.min(next, asked ? awaited : due);
+    }
     return next;
   }
 

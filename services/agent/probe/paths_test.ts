@@ -166,3 +166,21 @@ Deno.test("two host names with one VTEP are asked once, and told of both", () =>
     ["old-name", false],
   ]);
 });
+
+Deno.test("for the answer of a host that does not answer nothing is read before its time is over", () => {
+  const lab = new Lab();
+  lab.limit = 0;
+  lab.run(30_000);
+  assert.equal(lab.path.reachable, false);
+  const { paths } = lab, from = lab.now;
+  let asked = 0, looks = 0;
+  for (let now = from; now < from + 110_000; now = Math.max(now + 250, paths.nextAt), looks++) {
+    for (const question of paths.due(now, 125)) {
+      asked++;
+      paths.sent(question, 0, now);
+      assert.equal(paths.nextAt, now + 1000);
+    }
+  }
+  assert.ok(asked >= 9 && asked <= 11, `${asked}`);
+  assert.ok(looks <= 2 * asked + 2, `${looks} looks for ${asked} questions`);
+});

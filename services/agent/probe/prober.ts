@@ -16,8 +16,8 @@ import { type Path, Paths } from "./paths.ts";
 
 /** How often answers are read and probes sent, in ms, and the most probes each time: 500 a second. */
 const TICK = 250, QUESTIONS = 125;
-/** The longest pause while no answer is awaited and no probe is due, in ms. */
-const LONGEST_TICK = 2000;
+/** The longest pause while no answer is awaited and no probe is due, in ms: what others ask waits in the socket's 4 MiB. */
+const LONGEST_TICK = 5000;
 /** The most packets that are read in a tick. A host that floods the socket loses the rest, and delays nothing. */
 const READ = 1000;
 /** How often peers are looked up at most, and how soon a device that could not be created is tried again, in ms. */
@@ -148,9 +148,11 @@ export class Prober implements ProberPart {
   async #run(): Promise<void> {
     const { signal } = this.#closing, { log } = this.context();
     while (!signal.aborted) {
-      await delay(TICK, signal);
-      const idle = this.#idleFor(performance.now());
-      if (idle > 0) await delay(idle, this.#wake.signal);
+      // One timer for both pauses: at rest they are most of what this costs.
+      const next = performance.now() + TICK;
+      await delay(TICK + Math.max(0, this.#idleFor(next)), this.#wake.signal);
+      const early = next - performance.now();
+      if (early > 0) await delay(early, signal);
       this.#wake = new AbortController();
       try {
         await this.#tick();
@@ -168,7 +170,7 @@ export class Prober implements ProberPart {
     this.#wake.abort();
   }
 
-  /** How long there is nothing to do, in ms. */
+  /** The time from then on in which there is nothing to do, in ms. */
   #idleFor(now: number): number {
     const due = this.#changed ? this.#peersAt + PEERS_EVERY : this.#paths.nextAt;
     return Math.min(this.#device ? due - now : Infinity, LONGEST_TICK - TICK);

@@ -1,5 +1,5 @@
 /** The networks that this host has, with a worker for each. Events of the store are passed on to the worker of their network. */
-import { releaseMemory } from "../../../ffi/release_memory.ts";
+import { collectGarbage, releaseMemory } from "../../../ffi/release_memory.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isNetworkId } from "../../overlay/faults.ts";
 import { planFinishDeletion } from "../../overlay/networks.ts";
@@ -57,6 +57,8 @@ export class Workers {
     this.#stop = view.subscribe((changes) => this.#notice(changes));
     await this.#startWorkers([...ids]).finally(letGo);
     await this.startMissing();
+    // What the listing has left is not to be beside what the comparisons leave.
+    collectGarbage();
     await this.compareAll("start");
     // The comparisons of a thousand networks leave much garbage, and no request is served yet.
     releaseMemory();

@@ -59,13 +59,10 @@ export class AppliedStatus {
   async publishPresence(): Promise<void> {
     const { id, context: { view, host, prober } } = this.network;
     const probeVni = await prober.answering(id);
-    const presence = () => ({
-      hostname: host.hostname,
-      mtu: this.network.mtuHere,
-      now: timestamp(),
-      probeVni,
-    });
-    await this.network.commit(() => planPresence(view, id, presence()));
+    const plan = (now: string) =>
+      planPresence(view, id, { hostname: host.hostname, mtu: this.network.mtuHere, now, probeVni });
+    // At each check it is published already.
+    if (plan("")) await this.network.commit(() => plan(timestamp()));
     // This host may have had another VTEP when its endpoints were created.
     for (const { id: endpoint, record } of [...this.network.endpoints]) {
       if (record.host_ip === host.ip.toString() && record.api_hostname === host.apiHostname) continue;

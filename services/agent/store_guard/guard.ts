@@ -7,8 +7,8 @@ import type { NameClaim } from "../name_claim.ts";
 import { identityFault, type KnownStore, type SeenStore } from "./identity.ts";
 import type { StateFile } from "./state_file.ts";
 
-/** How often the state file is written where something has changed, in ms. */
-const SAVE_EVERY = 2000;
+/** The delay after a change until the state file is written, and until it is tried again, in ms. */
+const SAVE_AFTER = 2000;
 
 /** The events that {@link StoreGuard} reports, once each time that they begin. */
 export interface StoreGuardEvents {
@@ -31,7 +31,9 @@ export class StoreGuard {
   #since = 0;
   #dirty = false;
   #unsaved: string | undefined;
-  readonly #timer: ReturnType<typeof setInterval>;
+  /** The timer of the next save; undefined: all is saved, or cannot be saved now. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
 
   /**
    * @param see Reads the store's identity as it is now.
@@ -48,7 +50,6 @@ export class StoreGuard {
     const known = file.load();
     this.#known = known;
     this.#networks = new Set(known?.networks ?? inKernel);
-    this.#timer = setInterval(() => this.#save(), SAVE_EVERY);
   }
 
   /** Networks that are set up here. */
@@ -86,8 +87,9 @@ export class StoreGuard {
       return false;
     }
     const { clusterId, revision } = seen;
-    if (this.#known?.revision !== revision) this.#dirty = true;
+    const isNew = this.#known?.revision !== revision;
     this.#known = { clusterId, revision };
+    if (isNew) this.#saveLater();
     return true;
   }
 
@@ -122,22 +124,34 @@ export class StoreGuard {
   joined(network: string): void {
     if (this.#networks.has(network)) return;
     this.#networks.add(network);
-    this.#dirty = true;
+    this.#saveLater();
   }
 
   /** Records that the network is torn down here. It is on disk before this returns, since the caller writes to etcd next. */
   left(network: string): void {
     if (!this.#networks.delete(network)) return;
-    this.#dirty = true;
+    // Where it cannot be written now, it is later.
+    this.#saveLater();
     this.#saveIfNew();
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     this.#saveIfNew();
   }
 
-  /** A full disk does not stop the agent: the state file stays as it was, and the next save is tried as usual. */
+  /** Schedules a save: changes that come one after another are saved together. */
+  #saveLater(): void {
+    this.#dirty = true;
+    if (this.#isClosed) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#save();
+    }, SAVE_AFTER);
+  }
+
+  /** A full disk does not stop the agent: the state file stays as it was, and is written later. */
   #save(): void {
     try {
       this.#saveIfNew();
@@ -145,6 +159,7 @@ export class StoreGuard {
     } catch (error) {
       if (this.#unsaved === undefined) this.events.onUnsaved(messageOf(error));
       this.#unsaved = messageOf(error);
+      this.#saveLater();
     }
   }
 

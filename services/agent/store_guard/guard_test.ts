@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../../tests/lab/until.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { StateFile } from "./state_file.ts";
 import { StoreGuard } from "./guard.ts";
@@ -108,6 +109,27 @@ Deno.test("StoreGuard goes on while the disk is full, says so, and keeps what it
     assert.equal(next.verify(), false, "it was kept");
     next.close();
   }));
+
+Deno.test("StoreGuard saves what is new by itself, and again where it could not be saved", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const { seen, unsaved, start } = setUp(directory), file = new StateFile(directory, owner("h1"));
+    const saved = () => file.load()?.revision;
+    const storeGuard = start();
+    assert.ok(storeGuard.verify());
+    await until("it is saved", () => saved() === 7);
+    Deno.mkdirSync(`${file.path}.part`);
+    seen.revision = 8;
+    assert.ok(storeGuard.verify());
+    await until("it cannot be saved", () => storeGuard.unsaved !== undefined);
+    Deno.removeSync(`${file.path}.part`);
+    await until("it is saved again", () => saved() === 8);
+    assert.deepEqual([unsaved.length, storeGuard.unsaved], [1, undefined]);
+    storeGuard.close();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
 
 Deno.test("StateFile refuses what it cannot read, and a place where it cannot write", () =>
   inDirectory((directory) => {
