@@ -26,6 +26,7 @@ const views = [
   ["find", "/find?q=db"],
   ["explain", "/explain?network=shop&a=web-1&b=db-2"],
   ["machine", "/machines/02:84:0a:14:00:0b", "dark"],
+  ["history", "/history"],
   ["apply", "/apply?network=office", "light", dryRun],
 ] as const;
 

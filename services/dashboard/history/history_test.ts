@@ -108,7 +108,7 @@ Deno.test("no more of etcd's past is read than so many revisions, and earlier ve
     "came to host1: address 10.0.0.6, MAC 52:54:00:00:00:06",
   ]);
   assert.equal(reach.revision, newest - WINDOW + 1);
-  assert.match(reach.why, /^of what was before this dashboard started 10,000 revisions are read$/);
+  assert.match(reach.why, /^of what was before this dashboard started 5,000 revisions are read$/);
   // Versions of the past do not change: they are read once.
   const { read } = etcd;
   await history.of(mac, [endpointKey("a")]);

@@ -6,8 +6,8 @@ import { replay, TooMuch } from "../../store/replay.ts";
 import type { Family } from "./family.ts";
 import type { Kept } from "./ring.ts";
 
-/** The most revisions that are read: etcd reads all of them for it, at some 2 KB each. */
-export const WINDOW = 10_000;
+/** The most revisions that are read: etcd reads all of them for it, and tells 1,000 in 100 ms. */
+export const WINDOW = 5000;
 /** How long one attempt may take, in ms, and how many bytes it may read. */
 export const ATTEMPT_MS = 1500;
 const MOST_BYTES = 32 * 1024 * 1024;

@@ -16,8 +16,8 @@ export function HistoryTable({ model: { events, reach }, url }: HistoryProps) {
         {reach.revision > 0
           ? <>Known since revision {reach.revision} of etcd, about {reach.at}:{" "}</>
           : "Nothing is known yet: "}
-        {printable(reach.why)}. What came and went before that is not found. A time is when this dashboard saw
-        it, or that of the record where only that is known.
+        {printable(reach.why)}. {reach.revision > 1 && "What came and went before that is not found. "}
+        A time is when this dashboard saw it, or that of the record where only that is known.
       </p>
     </>
   );
@@ -35,7 +35,7 @@ export function HistoryPage({ model, url, q }: HistoryProps & { q: string }) {
           type="search"
           maxlength={100}
           value={q}
-          placeholder="whole MAC, address or name"
+          placeholder="MAC, address or name"
         />
         <button type="submit">Show</button>
       </form>
