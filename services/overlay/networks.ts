@@ -93,6 +93,24 @@ export function findNetwork(view: View, id: string): NetworkRecord {
   return network;
 }
 
+/**
+ * The network of that id, or else the one that commands know by that name, or else the only one whose record has it.
+ *
+ * @throws Refusal "not-found", and "conflict" where several records have the name
+ */
+export function networkNamed(view: View, wanted: string): NetworkRecord {
+  const known = view.network(wanted.toLowerCase()) ?? view.network(view.networkNamed(wanted) ?? "");
+  if (known) return known;
+  const [found, ...others] = [...view.networks()].filter(({ name }) => name === wanted);
+  if (!found) throw new Refusal("not-found", `there is no network "${wanted}"`);
+  if (!others.length) return found;
+  const all = [found, ...others].map(({ id }) => id).sort().join(", ");
+  throw new Refusal(
+    "conflict",
+    `${others.length + 1} networks are called ${wanted}: name one by its id, ${all}`,
+  );
+}
+
 /** The result of planning a network's deletion. */
 export interface NetworkDeletion {
   /** Several plans are committed in order. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BitSet } from "./bit_set.ts";
 import { planApplied, planLeave, planPresence } from "./hosts.ts";
-import { planCreateNetwork, planDeleteNetwork, planFinishDeletion } from "./networks.ts";
+import { networkNamed, planCreateNetwork, planDeleteNetwork, planFinishDeletion } from "./networks.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
 
 const now = "2026-11-20T20:00:00.123456789Z";
@@ -304,4 +304,21 @@ Deno.test("VNIs begin where they are set to, and a port that is not IANA's is in
   assert.throws(() => create(3, 4789), {
     message: "none of the 2 VNIs is left, from 5000 to 5001: delete a network or raise MAX_VNI",
   });
+});
+
+Deno.test("networkNamed() finds a network by its id, by the name of a spec, and by that of a record that no other one has", () => {
+  const it = lab(), red = { ...network, id: uuid(2), name: "net-red" }, twin = { ...network, id: uuid(3) };
+  it.put({ [it.keys.network(network.id)]: network, [it.keys.network(red.id)]: red });
+  it.put({ [it.keys.networkName("red")]: { id: red.id } });
+  const found = (wanted: string) => networkNamed(it.view, wanted).id;
+  assert.equal(found(network.id.toUpperCase()), network.id);
+  assert.equal(found("red"), red.id);
+  assert.equal(found("net-red"), red.id);
+  assert.equal(found("blue"), network.id);
+  assert.throws(() => found("Blue"), /there is no network "Blue"/);
+  it.put({ [it.keys.network(twin.id)]: twin });
+  assert.throws(
+    () => found("blue"),
+    /2 networks are called blue: name one by its id, 00000000-.*, 320a669f-/,
+  );
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { until } from "../lab/until.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
-import { DockerHost, withDocker } from "./docker_host.ts";
+import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
 
 Deno.test("Docker's containers resolve by name and alias on every host, also after engine or agent were away", async (t) => {
   await using it = await GatewayLab.started({ hosts: 2 });
@@ -12,7 +12,8 @@ Deno.test("Docker's containers resolve by name and alias on every host, also aft
   await using docker = await DockerHost.started(h1);
   const blue = await it.network("blue", { domain: "blue.example" });
   const plain = await h1.api.createNetwork({ name: "plain", ip_range: "10.1.0.0/24" });
-  for (const [name, id] of [["blue", blue], ["plain", plain.id]]) {
+  // Of a network with settings its name will do.
+  for (const [name, id] of [["blue", "blue"], ["plain", plain.id]]) {
     const sand = ["--ipam-opt", `sand-id=${id}`, "--opt", `sand-id=${id}`, "--internal"];
     await docker.docker("network", "create", "--driver", "sand", "--ipam-driver", "sand", ...sand, `${name}`);
   }
@@ -133,6 +134,52 @@ Deno.test("Docker's containers resolve by name and alias on every host, also aft
     );
     await docker.docker("rm", "--force", "lb");
   });
+
+  await t.step(
+    "docker-compose on two hosts: services find each other by name, and what is no container too",
+    async () => {
+      await h2.stop();
+      await h2.start(withDocker(h2));
+      await using second = await DockerHost.started(h2);
+      await h2.attach(blue, { name: "bare" });
+      const file = (service: string) =>
+        `version: "2"
+services:
+  ${service}:
+    image: ${IMAGE}
+    command: httpd -f -h /bin
+    stop_signal: KILL
+    dns: [10.0.0.1]
+    dns_search: [blue.example]
+    networks: [blue]
+networks:
+  blue:
+    driver: sand
+    driver_opts: {sand-id: blue}
+    ipam: {driver: sand, options: {sand-id: blue}}
+`;
+      const sides = [{ docker, service: "shop", peer: "store" }, {
+        docker: second,
+        service: "store",
+        peer: "shop",
+      }];
+      await Promise.all(sides.map(({ docker, service }) => docker.compose(file(service), "up", "--detach")));
+      for (const { docker, service, peer } of sides) {
+        const container = await docker.docker("ps", "--quiet", "--filter", `name=${service}`);
+        for (const name of [peer, `${peer}.blue.example`, "bare"]) {
+          await until(`${service} reaches ${name}`, async (see) => {
+            return see(await docker.exec(container, `ping -c 1 -W 5 ${name}`).catch(String)).includes(
+              " 0% packet loss",
+            );
+          });
+        }
+      }
+      await Promise.all(
+        sides.map(({ docker, service }) => docker.compose(file(service), "down", "--timeout", "1")),
+      );
+      for (const { service } of sides) await answers(service);
+    },
+  );
 
   await t.step("names can be switched off", async () => {
     await h1.stop();

@@ -6,7 +6,7 @@ import type { AskedPools } from "./pools.ts";
 /** The agent's methods for the Docker plugin; each throws a Refusal with a sentence for the operator. */
 export interface DockerApi {
   /** Throws Refusal "not-found". */
-  network(id: string): NetworkRecord | Promise<NetworkRecord>;
+  network(wanted: string): NetworkRecord | Promise<NetworkRecord>;
   /** Claims an address for an endpoint that is created next; the next free one unless it is given. */
   claim(network: string, address: Ip | undefined): Promise<Ip>;
   /** Releases an address; does nothing when it is free or belongs to an endpoint. */

@@ -90,7 +90,11 @@ Deno.test("a pool is the network's range, however often it is asked for", async 
   await refused({ SubPool: "10.0.0.0/28" }, /^SubPool: .*--ip-range/);
   await refused({ V6: true }, /^V6: .*--ipv6/);
   await refused({ Options: null }, /^sand-id: missing.*--ipam-opt sand-id=ID/);
-  await refused({ Options: { "sand-id": "x" } }, /^sand-id: "x" is not/);
+  await refused({ Options: { "sand-id": "x" } }, /^there is no network/);
+  await refused(
+    { Options: { "sand-id": "a\nb" } },
+    /^sand-id: it is neither the id nor the name of a network/,
+  );
   await refused({ Options: { "sand-id": crypto.randomUUID() } }, /^there is no network/);
   assert.deepEqual(await call("IpamDriver.ReleasePool", { PoolID: ID }), { status: 200 });
   assert.deepEqual(asked, []);

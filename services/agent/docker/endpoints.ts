@@ -3,7 +3,7 @@ import type { Ip } from "../../common/ip.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { planClaim, planRelease } from "../../overlay/addresses.ts";
 import { planDeactivate } from "../../overlay/endpoints.ts";
-import { findNetwork } from "../../overlay/networks.ts";
+import { findNetwork, networkNamed } from "../../overlay/networks.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { change, confirm, definitely } from "../../store/change.ts";
 import { PlanBuilder } from "../../store/plan_builder.ts";
@@ -52,9 +52,9 @@ export class DockerEndpoints implements DockerApi {
     this.#names = names;
   }
 
-  network(id: string): Promise<NetworkRecord> {
+  network(wanted: string): Promise<NetworkRecord> {
     const { store, view } = this.#context;
-    return definitely(store, () => findNetwork(view, id));
+    return definitely(store, () => networkNamed(view, wanted));
   }
 
   async claim(network: string, address: Ip | undefined): Promise<Ip> {

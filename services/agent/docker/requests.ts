@@ -61,7 +61,7 @@ function parse(body: Uint8Array): unknown {
 const GENERIC = "com.docker.network.generic";
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 
-/** The id of our network, from the options of the network driver (--opt). */
+/** The id or name of our network, from the options of the network driver (--opt). */
 export function networkOption(options: Record<string, unknown>): string {
   const generic = options[GENERIC];
   return sandId(
@@ -70,7 +70,7 @@ export function networkOption(options: Record<string, unknown>): string {
   );
 }
 
-/** The id of our network, from the options of the IPAM driver (--ipam-opt). */
+/** The id or name of our network, from the options of the IPAM driver (--ipam-opt). */
 export function poolOption(options: Record<string, unknown>): string {
   return sandId(new Map(Object.entries(options)), "--ipam-opt");
 }
@@ -79,11 +79,15 @@ function sandId(options: ReadonlyMap<string, unknown>, flag: string): string {
   const id = options.get("sand-id");
   if (typeof id !== "string" || id === "") {
     throw invalid(
-      `sand-id: missing; say which network it is with ${flag} sand-id=ID (networks are made with sand-agent-cli network-create)`,
+      `sand-id: missing; say which network it is with ${flag} sand-id=ID, by its id or name (networks are made with ` +
+        "strand apply or sand-agent-cli network-create)",
     );
   }
   if (UUID.exec(id)?.[0] === id) return id.toLowerCase();
-  throw invalid(`sand-id: "${id}" is not a network's id, like 320a669f-e465-4806-ab46-f2e6620c4311`);
+  if (/^[^\p{C}\p{Z}]{1,255}$/u.test(id)) return id;
+  throw invalid(
+    "sand-id: it is neither the id nor the name of a network, like 320a669f-e465-4806-ab46-f2e6620c4311 or blue",
+  );
 }
 
 /** The network of a pool: the pool's id contains the network's. */
