@@ -28,6 +28,7 @@ import {
   rangeUnder,
 } from "./messages.ts";
 import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
+import { PAGE_SIZE, SHARED_PAGE_SIZE, sizeAfter } from "./page_size.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -68,8 +69,6 @@ const STATUS_MS = 2_000;
 const WRITE_MS = 2_000, WRITE_MS_PER_KIB = 4;
 /** How long a request waits for an election, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
-/** The most keys in one answer, and the most of each name where one request lists several. */
-const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const RANGE = "/etcdserverpb.KV/Range", TXN = "/etcdserverpb.KV/Txn";
 const WATCH = "/etcdserverpb.Watch/Watch";
 const GRANT = "/etcdserverpb.Lease/LeaseGrant", REVOKE = "/etcdserverpb.Lease/LeaseRevoke";
@@ -183,7 +182,7 @@ export class EtcdConnection {
   async #pageAfter({ kvs, more }: RangeResponse, request: RangeRequest): Promise<RangeResponse | undefined> {
     const last = kvs.at(-1);
     if (!more || !last) return undefined;
-    const next = encodeRange({ ...request, key: last.key + "\0", limit: PAGE_SIZE });
+    const next = encodeRange({ ...request, key: last.key + "\0", limit: sizeAfter(kvs) });
     return await this.#read(RANGE, next, decodeRange, this.#timeoutMs);
   }
 
