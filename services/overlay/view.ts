@@ -19,12 +19,15 @@ import { type OverlayEndpoint, readEndpoint } from "./overlay_endpoint.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** What a view needs of a mirror. */
+export type Viewed = Pick<Mirror<SandRecord>, "get" | "entries" | "version" | "state" | "subscribe">;
+
 /**
  * The overlay networks of a mirror with indexes for the plans. The cost of a change depends on its own size, not on the
  * number of networks and endpoints.
  */
 export class View {
-  readonly #mirror: Mirror<SandRecord>;
+  readonly #mirror: Viewed;
   readonly #networks = new NetworkRecords();
   readonly #endpoints = new Map<string, OverlayEndpoint>();
   /** How many endpoints are behind each VTEP, by its 32-bit value. */
@@ -38,7 +41,7 @@ export class View {
   /** Networks that are marked for deletion once no older SAND agent has them; see {@link View.isDeleted}. */
   readonly deleted = new Set<string>();
 
-  constructor(mirror: Mirror<SandRecord>, readonly keys: SandKeys) {
+  constructor(mirror: Viewed, readonly keys: SandKeys) {
     this.#mirror = mirror;
     this.#take([...mirror.entries()].map((after) => ({
       key: after.key,

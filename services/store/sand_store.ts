@@ -3,6 +3,7 @@ import type { Log } from "../common/log.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnectionOptions } from "./connection.ts";
 import { Holds } from "./holds.ts";
+import { leanSchema } from "./lean_records.ts";
 import { waitForLocks } from "./lock_wait.ts";
 import { rangeUnder } from "./messages.ts";
 import { logMirrorEvents } from "./mirror_log.ts";
@@ -22,7 +23,7 @@ export interface SandStoreOptions extends EtcdConnectionOptions {
   readonly prefix: string;
   /** The host whose networks and endpoints are followed from the start; undefined: those of none. */
   readonly hostname?: string;
-  /** True: all networks of all hosts are followed from the start, and no network need be held. */
+  /** True: all networks of all hosts are followed from the start, by {@link leanSchema}, and no network need be held. */
   readonly everything?: boolean;
   /** The log for the events of the mirror. */
   readonly log: Log;
@@ -95,7 +96,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
     keys.nameClaim(hostname),
   ];
   const followed = options.everything ? keys.ofAllNetworks : [keys.networks, keys.networkNames, ...ofHost];
-  const schema = sandSchema(keys, followed);
+  const whole = sandSchema(keys, followed), schema = options.everything ? leanSchema(whole) : whole;
   const store = openStore({
     ...options,
     schema,

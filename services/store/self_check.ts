@@ -7,8 +7,8 @@ interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
   keys(): IterableIterator<string>;
-  /** True for a key that the mirror followed when the check began, and still does. */
-  followed(key: string): boolean;
+  /** The prefix under which the mirror followed a key when the check began, and still does. */
+  followed(key: string): string | undefined;
   /** True when the watched member has applied this revision, so that the watch can report it. */
   watchable(revision: number): Promise<boolean>;
 }
@@ -22,6 +22,8 @@ export interface SelfCheck {
   readonly revision: number;
 }
 
+/** With so many keys of whole prefixes, these are looked through before others are listed: the keys take memory. */
+const MANY = 50_000;
 /** The check ends when so many keys are confirmed to differ. */
 const ENOUGH = 64;
 
@@ -42,7 +44,20 @@ export async function selfCheck(
   let revision = 0;
   const listed = new Set<string>();
   const suspects = new Map<string, { readonly version: number; readonly listed: number }>();
+  /** The prefixes whose keys are in `listed`. */
+  const whole = new Set<string>();
+  const lookForGone = () => {
+    for (const key of shown.keys()) {
+      if (listed.has(key) || shown.version(key) > revision || !whole.has(shown.followed(key) ?? "")) continue;
+      suspects.set(key, { version: shown.version(key), listed: 0 });
+    }
+    listed.clear();
+    whole.clear();
+  };
   for await (const page of connection.list(prefixes, { keysOnly: true })) {
+    const prefix = prefixes[page.index] ?? "";
+    if (!whole.has(prefix) && listed.size > MANY) lookForGone();
+    whole.add(prefix);
     revision = page.header.revision;
     for (const { key, modRevision } of page.kvs) {
       listed.add(key);
@@ -50,11 +65,7 @@ export async function selfCheck(
       if (version !== modRevision && version <= revision) suspects.set(key, { version, listed: modRevision });
     }
   }
-  for (const key of shown.keys()) {
-    if (!listed.has(key) && shown.version(key) <= revision && shown.followed(key)) {
-      suspects.set(key, { version: shown.version(key), listed: 0 });
-    }
-  }
+  lookForGone();
   if (!(await shown.watchable(revision))) return undefined;
   // Even when nothing differs, two events that cancel each other out may not have arrived yet.
   let unsure = 0;
@@ -75,7 +86,7 @@ export async function selfCheck(
     const actual = await connection.modRevision(key);
     const now = shown.version(key);
     if (actual > revision || (now !== version && now !== actual)) unsure++;
-    else if (actual !== version && now === version && shown.followed(key)) {
+    else if (actual !== version && now === version && shown.followed(key) !== undefined) {
       restored ||= version > 0 && await isUnknown(connection, key, version);
       if (++missed === ENOUGH) break;
     }

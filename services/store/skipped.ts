@@ -108,7 +108,7 @@ async function compareAll(
     keys: () => table.keys(),
     followed: (key) => {
       const part = compared.parts.of(key);
-      return part !== undefined && parts.has(part);
+      return part && parts.has(part) ? part.prefix : undefined;
     },
     watchable: (revision) => watch.hasReached(revision),
   }, settleMs);

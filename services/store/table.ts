@@ -3,16 +3,47 @@ import { messageOf } from "../common/refusal.ts";
 import type { KeyValue } from "./messages.ts";
 import type { FollowedPart, FollowedParts } from "./followed_parts.ts";
 import { QuarantinedKeys } from "./quarantined_keys.ts";
-import type { Change, Entry, Schema } from "./types.ts";
+import type { Change, Entries, Entry, Schema } from "./types.ts";
 
 const decoder = new TextDecoder();
 
-/** A key as it was read: with its record, or with the reason why there is none; undefined: the key is not ours. */
-type Read<T> = Entry<T> | Omit<Entry<T>, "record"> & { readonly reason: string | undefined };
+/** A key of etcd's without a valid record, with the reason where it should have one. */
+interface Unread {
+  readonly key: string;
+  readonly modRevision: number;
+  readonly bad?: string;
+}
+
+type Read<T> = Entry<T> | Unread;
+
+/** A change; of a long listing there are many at once, so that it has no key of its own. */
+class EntryChange<T> implements Change<T> {
+  constructor(
+    readonly before: Entry<T> | undefined,
+    readonly after: Entry<T> | undefined,
+    readonly revision: number,
+  ) {}
+
+  get key(): string {
+    return (this.after ?? this.before)?.key ?? "";
+  }
+}
+
+class Plain<T> extends Map<string, Entry<T>> {
+  keep(entry: Entry<T>): Entry<T> {
+    return entry;
+  }
+
+  put(entry: Entry<T>): Entry<T> | undefined {
+    const before = this.get(entry.key);
+    this.set(entry.key, entry);
+    return before;
+  }
+}
 
 /** The records of a mirror: the last valid record of every key, and the revisions of keys without one. */
 export class Table<T> {
-  readonly entries = new Map<string, Entry<T>>();
+  readonly entries: Entries<T>;
   readonly quarantined = new QuarantinedKeys();
   /** The newest mod revision of keys that are quarantined or not ours. */
   readonly #skipped = new Map<string, number>();
@@ -20,7 +51,9 @@ export class Table<T> {
   constructor(
     private readonly schema: Schema<T>,
     private readonly reportBad: (key: string, reason: string) => void,
-  ) {}
+  ) {
+    this.entries = schema.entries?.() ?? new Plain();
+  }
 
   /** The newest mod revision seen of the key, valid or not; 0: absent. */
   version(key: string): number {
@@ -32,40 +65,40 @@ export class Table<T> {
     for (const key of this.#skipped.keys()) if (!this.entries.has(key)) yield key;
   }
 
-  /** @param revision The value of {@link Change.revision}. */
-  put(part: FollowedPart, kv: KeyValue, revision = kv.modRevision): Change<T> | undefined {
-    return this.set(part, this.read(kv), revision);
-  }
-
-  /** Parses a record, and changes nothing. */
+  /** Reads a key, and changes nothing here yet. */
   read({ key, value, createRevision, modRevision }: KeyValue): Read<T> {
-    let reason: string | undefined;
     try {
       const record = this.schema.parse(key, decoder.decode(value));
-      if (record !== undefined) return { key, record, createRevision, modRevision };
+      if (record === undefined) return { key, modRevision };
+      return this.entries.keep({ key, record, createRevision, modRevision });
     } catch (error) {
-      reason = messageOf(error);
+      return { key, modRevision, bad: messageOf(error) };
     }
-    return { key, reason, createRevision, modRevision };
   }
 
-  /** Does what {@link put} does, for a key that was read. */
+  put(part: FollowedPart, kv: KeyValue): Change<T> | undefined {
+    return this.set(part, this.read(kv), kv.modRevision);
+  }
+
+  /** @param revision The value of {@link Change.revision}. */
   set(part: FollowedPart, read: Read<T>, revision: number): Change<T> | undefined {
-    const { key, modRevision } = read;
+    if (!("record" in read)) return this.#skip(part, read);
+    const before = this.entries.put(read),
+      wasSkipped = this.#skipped.size > 0 && this.#skipped.delete(read.key);
+    if (wasSkipped) this.quarantined.delete(read.key);
+    if (!before && !wasSkipped) part.size++;
+    part.keys?.add(read.key);
+    return new EntryChange(before, read, revision);
+  }
+
+  #skip(part: FollowedPart, { key, modRevision, bad }: Unread): undefined {
+    if (!this.version(key)) part.size++;
     part.keys?.add(key);
-    const before = this.entries.get(key);
-    if (!before && !this.#skipped.has(key)) part.size++;
-    if (!("record" in read)) {
-      // The last valid record stays under its old mod revision, so that a plan based on it fails at the commit.
-      this.#skipped.set(key, modRevision);
-      if (read.reason === undefined) return undefined;
-      this.quarantined.set(key, read.reason);
-      this.reportBad(key, read.reason);
-      return undefined;
-    }
-    if (this.#skipped.delete(key)) this.quarantined.delete(key);
-    this.entries.set(key, read);
-    return { key, before, after: read, revision };
+    // The last valid record stays under its old mod revision, so that a plan based on it fails at the commit.
+    this.#skipped.set(key, modRevision);
+    if (bad === undefined) return;
+    this.quarantined.set(key, bad);
+    this.reportBad(key, bad);
   }
 
   /** @param part The part of the key, if it is still followed. */
@@ -76,13 +109,13 @@ export class Table<T> {
     const before = this.entries.get(key);
     if (!before) return undefined;
     this.entries.delete(key);
-    return { key, before, after: undefined, revision };
+    return new EntryChange(before, undefined, revision);
   }
 }
 
 /**
- * Collects a listing of some parts page by page, and changes the table only when the listing is complete. Its records are parsed as
- * they come, so that no more than a page of etcd's messages is held.
+ * Collects a listing of some parts page by page, and changes the table only when the listing is complete. What is new is read at
+ * once: the texts of everything would take more memory than the records.
  */
 export class Listing<T> {
   readonly #news = new Map<FollowedPart, Read<T>[]>();
@@ -111,14 +144,14 @@ export class Listing<T> {
     const kept = [...this.table.keys()];
     if (!kept.length) return [];
     const listed = new Set(this.#same);
-    for (const kvs of this.#news.values()) for (const { key } of kvs) listed.add(key);
+    for (const news of this.#news.values()) for (const { key } of news) listed.add(key);
     return kept.filter((key) => !listed.has(key));
   }
 
   /** Adds the listed records of those parts that are followed now; returns the changes. */
   append(parts: FollowedParts, revision: number): Change<T>[] {
-    return [...this.#news].flatMap(([part, kvs]) =>
-      parts.has(part) ? kvs.flatMap((kv) => this.table.set(part, kv, revision) ?? []) : []
+    return [...this.#news].flatMap(([part, news]) =>
+      parts.has(part) ? news.flatMap((read) => this.table.set(part, read, revision) ?? []) : []
     );
   }
 }

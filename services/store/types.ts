@@ -24,6 +24,16 @@ export interface Change<T> {
   readonly revision: number;
 }
 
+/** The entries of a mirror by their keys, as a Map has them. */
+export interface Entries<T> extends Pick<Map<string, Entry<T>>, "get" | "has" | "delete" | "size"> {
+  /** The entry in the form in which it is kept. */
+  keep(entry: Entry<T>): Entry<T>;
+  /** Puts an entry that was kept in the place of an earlier one, which is returned. */
+  put(entry: Entry<T>): Entry<T> | undefined;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<Entry<T>>;
+}
+
 /**
  * The parts that a mirror follows: prefixes that end in a slash, or single keys; and how a value under them is parsed. `parse`
  * returns undefined for a key that is not ours, and throws with the reason for an invalid value (which is then
@@ -31,6 +41,8 @@ export interface Change<T> {
  */
 export interface Schema<T> {
   readonly prefixes: readonly string[];
+  /** Where the entries are kept; by default in a Map. */
+  readonly entries?: () => Entries<T>;
   parse(key: string, value: string): T | undefined;
 }
 
