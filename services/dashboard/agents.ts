@@ -8,6 +8,7 @@ import type { Problem } from "../common/report.ts";
 import { readTls } from "../common/tls.ts";
 import { agentsAt } from "../explain/way.ts";
 import type { Cluster } from "./cluster.ts";
+import { summaryOf } from "./model/summary.ts";
 
 /** How old what they said may be when a page is looked at, before they are asked again, in ms. */
 const EVERY = 10_000;
@@ -73,11 +74,16 @@ export class HostAgents {
 }
 
 /** An endpoint of each host, by which its agent is found. */
-function hostsOf({ overlays }: Cluster): Map<string, Endpoint> {
+function hostsOf(cluster: Cluster): Map<string, Endpoint> {
   const found = new Map<string, Endpoint>();
-  for (const { id } of overlays.networks()) {
-    for (const { host, record } of overlays.space(id).endpoints.values()) {
-      if (!found.has(host)) found.set(host, shownEndpoint(record));
+  for (const network of cluster.networks()) {
+    if (network.kind !== "overlay") continue;
+    for (const [host, { endpoints }] of summaryOf(cluster, network, Date.now()).hosts) {
+      if (!endpoints || found.has(host)) continue;
+      for (const { record } of network.space.endpointsOn(host)) {
+        found.set(host, shownEndpoint(record));
+        break;
+      }
       if (found.size > MOST_ASKED) return found;
     }
   }

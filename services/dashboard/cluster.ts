@@ -5,12 +5,13 @@ import { NexView } from "../nex/view.ts";
 import { Refusal } from "../common/refusal.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Space } from "../overlay/space.ts";
-import { View } from "../overlay/view.ts";
+import type { View, Viewed } from "../overlay/view.ts";
 import { effectiveNetwork, type NamedNetwork } from "../overlay_names/effective.ts";
 import type { NexRecord } from "../store/records.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type { NameClaimRecord, NetworkRecord, SandRecord } from "../store/sand_records.ts";
-import type { Mirror } from "../store/types.ts";
+import type { Change, Mirror } from "../store/types.ts";
+import { networksView, Spaces } from "./spaces.ts";
 
 /** A network for machines that share a LAN, whose members and leases are Nex's. */
 export interface LanNetwork {
@@ -21,7 +22,7 @@ export interface LanNetwork {
   readonly settings: Network;
 }
 
-/** A network with an overlay: one with a name, or one that SAND or Docker made. */
+/** A network with an overlay, as it is until it changes: one with a name, or one that SAND or Docker made. */
 export interface OverlayNetwork {
   readonly kind: "overlay";
   /** Its name; the id of one without a name. */
@@ -34,7 +35,10 @@ export interface OverlayNetwork {
   /** Absent where its record cannot be read whole; `problem` then says why. */
   readonly settings: Network | undefined;
   readonly problem: string | undefined;
+  /** What is in it, indexed when it is asked for. */
   readonly space: Space;
+  /** See {@link Spaces.some}. */
+  some(isWanted: (text: string) => boolean): Space | undefined;
 }
 
 export type AnyNetwork = LanNetwork | OverlayNetwork;
@@ -44,7 +48,7 @@ export type Topic = `network:${string}` | "hosts" | "health";
 
 export interface ClusterOptions {
   readonly names: Mirror<NexRecord>;
-  readonly overlays: Mirror<SandRecord>;
+  readonly overlays: Viewed;
   readonly keys: SandKeys;
   /** How far both are followed. */
   readonly followed: Followed;
@@ -53,28 +57,27 @@ export interface ClusterOptions {
 /** The mirrors with their views. Subscribers are told the topics that have changed. */
 export class Cluster {
   readonly nex: NexView;
-  readonly overlays: View;
   readonly followed: Followed;
   /** The claim on the host's name of each running agent. */
   readonly claims = new Map<string, NameClaimRecord>();
+  readonly #mirror: Viewed;
+  readonly #networks: View;
+  readonly #spaces: Spaces;
+  /** Overlay networks that have not changed since they were asked for, by id. */
+  readonly #kept = new Map<string, OverlayNetwork>();
   readonly #listeners = new Set<(topics: ReadonlySet<Topic>) => void>();
 
   constructor({ names, overlays, keys, followed }: ClusterOptions) {
     this.followed = followed;
     this.nex = new NexView(names);
-    this.overlays = new View(overlays, keys);
-    for (const { record } of overlays.entries()) {
-      if (record.kind === "name-claim") this.claims.set(record.host, record.value);
-    }
-    overlays.subscribe((changes) => {
-      for (const { before, after } of changes) {
-        const record = (after ?? before)?.record;
-        if (record?.kind !== "name-claim") continue;
-        if (after) this.claims.set(record.host, record.value);
-        else this.claims.delete(record.host);
-        this.#tell(["hosts"]);
-      }
-    });
+    this.#mirror = overlays;
+    this.#networks = networksView(overlays, keys);
+    this.#spaces = new Spaces(overlays, keys);
+    this.#take([...overlays.entries()].map((after) => ({
+      ...{ key: after.key, before: undefined },
+      ...{ after, revision: after.modRevision },
+    })));
+    overlays.subscribe((changes) => this.#take(changes));
     this.nex.subscribe(({ networks, members }) => {
       const changed = [
         ...networks.flatMap(({ before, after }) => [before?.name, after?.name]),
@@ -83,10 +86,6 @@ export class Cluster {
         ),
       ];
       this.#tell(changed.flatMap((name) => name === undefined ? [] : `network:${name}` as const));
-    });
-    this.overlays.subscribe((changes) => {
-      const names = this.#names();
-      this.#tell([...changes.keys()].map((id) => `network:${names.get(id) ?? id}` as const));
     });
   }
 
@@ -105,7 +104,7 @@ export class Cluster {
   networks(): AnyNetwork[] {
     const names = this.#names();
     const lan = [...this.nex.networks()].map((settings) => lanNetwork(settings));
-    const overlay = [...this.overlays.networks()].map((record) =>
+    const overlay = [...this.#networks.networks()].map((record) =>
       this.#overlay(record, names.get(record.id))
     );
     return [...lan, ...overlay].sort((a, b) => a.key < b.key ? -1 : 1);
@@ -119,36 +118,72 @@ export class Cluster {
   network(key: string): AnyNetwork | undefined {
     const flat = this.nex.network(key);
     if (flat) return lanNetwork(flat);
-    const id = this.overlays.networkNamed(key) ?? key.toLowerCase(), record = this.overlays.network(id);
-    if (record) return this.#overlay(record, this.#names().get(id));
-    const [found, ...others] = [...this.overlays.networks()].filter(({ name }) => name === key);
-    if (!others.length) return found && this.#overlay(found, this.#names().get(found.id));
+    const id = this.#networks.networkNamed(key) ?? key.toLowerCase(), found = this.overlay(id);
+    if (found) return found;
+    const [one, ...others] = [...this.#networks.networks()].filter(({ name }) => name === key);
+    if (!others.length) return one && this.overlay(one.id);
     throw new Refusal(
       "conflict",
       `${others.length + 1} networks are called ${key}: name one by its id, of /networks`,
     );
   }
 
+  /** The overlay network with that id. */
+  overlay(id: string): OverlayNetwork | undefined {
+    const kept = this.#kept.get(id), record = kept ? undefined : this.#networks.network(id);
+    return kept ?? (record && this.#overlay(record, this.#names().get(id)));
+  }
+
   #overlay(record: NetworkRecord, name: string | undefined): OverlayNetwork {
-    const { id } = record, space = this.overlays.space(id), shown = name ?? record.name;
-    const own = space.settings ?? { network: { name: shown }, overlay: {} };
-    const named = { name: shown, record, settings: own }, problem = networkProblem(this.overlays, id);
-    return {
+    const { id } = record, spaces = this.#spaces, shown = name ?? record.name, kept = this.#kept.get(id);
+    if (kept) return kept;
+    const set = this.#mirror.get(this.#networks.keys.settings(id))?.record;
+    const settings = set?.kind === "settings" ? set.value : { network: { name: shown }, overlay: {} };
+    const named = { name: shown, record, settings };
+    const network: OverlayNetwork = {
       kind: "overlay",
       key: name ?? id,
       title: shown || id,
       id,
       record,
       named: name === undefined ? undefined : named,
-      settings: this.overlays.isPartial(id) ? undefined : effectiveNetwork(named),
-      problem,
-      space,
+      settings: this.#networks.isPartial(id) ? undefined : effectiveNetwork(named),
+      problem: networkProblem(this.#networks, id),
+      get space() {
+        return spaces.of(id);
+      },
+      some: (isWanted) => spaces.some(id, isWanted),
     };
+    this.#kept.set(id, network);
+    return network;
   }
 
   /** Names of overlay networks by id. */
   #names(): Map<string, string> {
-    return new Map([...this.overlays.networkNames()].map(([name, id]) => [id, name]));
+    return new Map([...this.#networks.networkNames()].map(([name, id]) => [id, name]));
+  }
+
+  #take(changes: readonly Change<SandRecord>[]): void {
+    const changed = new Set<string>(), topics: Topic[] = [];
+    for (const change of changes) {
+      const { before, after } = change, record = (after ?? before)?.record;
+      if (record?.kind === "name-claim") {
+        if (after) this.claims.set(record.host, record.value);
+        else this.claims.delete(record.host);
+        topics.push("hosts");
+      } else if (record?.kind === "network-name") {
+        topics.push(`network:${record.name}`);
+        for (const one of [before, after]) {
+          if (one?.record.kind === "network-name") changed.add(one.record.value.id);
+        }
+      } else if (record && "network" in record && record.kind !== "former-address") {
+        this.#spaces.take(record.network, change);
+        changed.add(record.network);
+      }
+    }
+    for (const id of changed) this.#kept.delete(id);
+    const names = changed.size ? this.#names() : undefined;
+    this.#tell([...topics, ...[...changed].map((id) => `network:${names?.get(id) ?? id}` as const)]);
   }
 
   #tell(topics: readonly Topic[]): void {

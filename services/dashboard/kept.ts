@@ -13,14 +13,22 @@ export class Kept<T> {
   #made: { readonly value: T; readonly at: number; readonly took: number } | undefined;
   #isStale = true;
 
+  readonly #clock: () => number;
+  readonly #late: (ms: number) => void;
+
   /**
    * @param make Is given the time, in ms since the epoch.
-   * @param clock The time in ms, from any beginning.
+   * @param options `clock`: the time in ms, from any beginning; `late`: is told in how many ms a value that was given out and is over
+   * can be made again, so that who has it asks again.
    */
   constructor(
     private readonly make: (now: number) => T,
-    private readonly clock: () => number = () => performance.now(),
-  ) {}
+    options: { readonly clock?: () => number; readonly late?: (ms: number) => void } = {},
+  ) {
+    const { clock = () => performance.now(), late = () => {} } = options;
+    this.#clock = clock;
+    this.#late = late;
+  }
 
   /** Says that what it was made of has changed. */
   changed(): void {
@@ -28,11 +36,14 @@ export class Kept<T> {
   }
 
   get value(): T {
-    const begun = this.clock(), age = this.#made ? begun - this.#made.at : Infinity;
+    const begun = this.#clock(), age = this.#made ? begun - this.#made.at : Infinity;
     const pause = TIMES * (this.#made?.took ?? 0);
-    if (this.#made && (age < pause || !this.#isStale && age < LONGEST)) return this.#made.value;
+    if (this.#made && (age < pause || !this.#isStale && age < LONGEST)) {
+      if (this.#isStale) this.#late(pause - age);
+      return this.#made.value;
+    }
     this.#isStale = false;
-    const value = this.make(Date.now()), at = this.clock();
+    const value = this.make(Date.now()), at = this.#clock();
     this.#made = { value, at, took: at - begun };
     return value;
   }

@@ -3,10 +3,11 @@ import { Kept } from "./kept.ts";
 
 Deno.test("Kept makes its value again after a change or a second, and never more often than it can afford", () => {
   let now = 0, cost = 10, made = 0;
+  const late: number[] = [];
   const kept = new Kept(() => {
     now += cost;
     return ++made;
-  }, () => now);
+  }, { clock: () => now, late: (ms) => late.push(ms) });
   const at = (ms: number) => {
     now = ms;
     return kept.value;
@@ -15,7 +16,9 @@ Deno.test("Kept makes its value again after a change or a second, and never more
   assert.equal(at(900), 1);
   assert.equal(at(1010), 2);
   kept.changed();
+  assert.deepEqual(late, []);
   assert.equal(at(1060), 2, "it is made again only after five times as long as it took");
+  assert.deepEqual(late, [10], "who has it is told when it can be made again");
   assert.equal(at(1071), 3);
   cost = 400;
   kept.changed();

@@ -15,6 +15,7 @@ import { History } from "./history/history.ts";
 import { historyViews } from "./history/views.tsx";
 import { HostRepairs } from "./host_repairs.ts";
 import { tlsOf } from "./listen.ts";
+import { summarizeAll } from "./model/summary.ts";
 import { askMetrics, Rates, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
@@ -87,6 +88,7 @@ export function main(args: string[]): Promise<number> {
       log.info(`the page is at ${scheme}://${formatHostPort({ host: listen.host, port: server.port })}/`);
       await Promise.all([names, sand].map(({ mirror }) => mirror.ready({ signal: daemon.stopping })));
       await onceReached(() => refuseOtherPrefix(sand), daemon.stopping);
+      await summarizeAll(cluster, daemon.stopping);
     },
   );
 }

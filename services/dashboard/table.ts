@@ -83,8 +83,9 @@ export class Sheet<Row> {
     // A table may have become shorter since its link was made.
     this.page = Math.min(numberIn(given("page"), parameterOf(spec.id, "page"), 1e9) ?? 1, this.pages);
     const order = column.order ?? column.text, downwards = this.sort.startsWith("-");
-    fitting.sort((a, b) => compare(order(a), order(b), downwards));
-    this.rows = fitting.slice((this.page - 1) * this.size, this.page * this.size);
+    const ordered = fitting.map((row) => ({ row, by: order(row) }));
+    ordered.sort((a, b) => compare(a.by, b.by, downwards));
+    this.rows = ordered.slice((this.page - 1) * this.size, this.page * this.size).map(({ row }) => row);
   }
 
   toJSON(): Record<string, unknown> {

@@ -7,7 +7,8 @@ import { Kept } from "./kept.ts";
 import type { HostRepairs } from "./host_repairs.ts";
 import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
-import { findMachines } from "./model/machines.ts";
+import { findMachines, type Machine, MOST_FOUND } from "./model/machines.ts";
+import { summaryOf } from "./model/summary.ts";
 import {
   machineColumns,
   machinesTable,
@@ -36,7 +37,6 @@ import { RatesPage } from "./pages/rates.tsx";
 import { RepairsPage } from "./pages/repairs.tsx";
 import { Table } from "./pages/table.tsx";
 import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
-import type { Machine } from "./model/machines.ts";
 import type { Sent } from "./write/sent.ts";
 
 /** The request, with the data that a view reads. */
@@ -123,15 +123,25 @@ export function viewsOf(
     readonly repairs: HostRepairs;
   },
 ): View[] {
-  const allNetworks = new Kept((now) => networkRows(cluster, now)),
-    allHosts = new Kept(() => hostRows(cluster));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = (ms: number) => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      cluster.hostsChanged();
+    }, ms);
+  };
+  const allNetworks = new Kept((now) => networkRows(cluster, now), { late }),
+    allHosts = new Kept((now) => hostRows(cluster, now), { late });
   const explainer = new Explainer(cluster, options.config);
   const agents = new HostAgents(cluster, options.config, () => cluster.hostsChanged());
-  const spaceOf = (id: string) => cluster.overlays.space(id);
+  const statesOf = (id: string) => {
+    const network = cluster.overlay(id);
+    return network ? summaryOf(cluster, network, Date.now()).hosts : undefined;
+  };
   const map = new Kept(() => {
     const { said } = agents, hosts = withAgents(allHosts.value, said);
-    return mapContent({ hosts, networks: allNetworks.value }, spaceOf, said);
-  });
+    return mapContent({ hosts, networks: allNetworks.value }, statesOf, said);
+  }, { late });
   cluster.subscribe(() => {
     for (const kept of [allNetworks, allHosts, map]) kept.changed();
   });
@@ -217,7 +227,7 @@ export function viewsOf(
       parameters: Object.values(placementTables).flatMap(parametersOf),
       show({ parameters, url }) {
         const hosts = withAgents(allHosts.value, agents.said), networks = allNetworks.value;
-        const model = placementOf({ hosts, networks }, spaceOf, parameters);
+        const model = placementOf({ hosts, networks }, statesOf, parameters);
         return {
           title: "Networks by host",
           model,
@@ -267,12 +277,20 @@ export function viewsOf(
       show({ parameters, url, now }) {
         const q = checkedText(parameters.get("q") ?? undefined, "q");
         if (!q) throw new Refusal("invalid", "q: what is to be found is missing, like /find?q=web");
-        const machines = new Sheet(findTable, findMachines(cluster, q, now), parameters);
+        const found = findMachines(cluster, q, now);
+        const machines = new Sheet(findTable, found.machines, parameters);
         return {
           title: `Machines with ${q}`,
-          model: { q, machines },
+          model: { q, machines, ...found.isCut && { isCut: true } },
           live: ["all"],
-          page: <Table sheet={machines} url={url} alone />,
+          page: (
+            <>
+              {found.isCut && (
+                <p class="warn">More than {MOST_FOUND} machines have this, of which these are some.</p>
+              )}
+              <Table sheet={machines} url={url} alone />
+            </>
+          ),
         };
       },
     },

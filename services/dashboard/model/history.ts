@@ -113,7 +113,7 @@ export function keysOf(cluster: Cluster, { network: key, mac, endpoint }: Machin
     const member = cluster.nex.member(mac, key);
     return member ? [member.key] : [];
   }
-  const { keys } = cluster.overlays;
+  const { keys } = cluster;
   return [
     ...endpoint ? [keys.networkEndpoint(network.id, endpoint)] : [],
     ...mac && network.space.reservations.has(mac) ? [keys.reservation(network.id, mac)] : [],

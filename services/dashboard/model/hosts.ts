@@ -1,9 +1,10 @@
 /** Lists the hosts that have something in an overlay network, or whose agents run. */
-import { addHosts, type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
+import { type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
 import type { HostSays } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { repairsHref } from "../links.ts";
 import type { TableSpec } from "../table.ts";
+import { summaryOf } from "./summary.ts";
 import { duration } from "./time.ts";
 
 export interface HostRow {
@@ -28,7 +29,11 @@ export interface HostRow {
 }
 
 /** The rows with what the agents say. */
-export function withAgents(rows: readonly HostRow[], said: ReadonlyMap<string, HostSays>): HostRow[] {
+export function withAgents(
+  rows: readonly HostRow[],
+  said: ReadonlyMap<string, HostSays>,
+): readonly HostRow[] {
+  if (!said.size) return rows;
   return rows.map((row) => {
     const says = said.get(row.name);
     if (!says) return row;
@@ -39,17 +44,20 @@ export function withAgents(rows: readonly HostRow[], said: ReadonlyMap<string, H
   });
 }
 
-/** A row for each host that etcd has something of. */
-export function hostRows(cluster: Cluster): HostRow[] {
+/** A row for each host that etcd has something of, by their names. @param now The time in ms since the epoch. */
+export function hostRows(cluster: Cluster, now: number): HostRow[] {
   const found = new Map<string, HostState>();
   const of = (name: string) => {
     let state = found.get(name);
     if (!state) found.set(name, state = noHostState());
     return state;
   };
-  for (const { id } of cluster.overlays.networks()) addHosts(cluster.overlays.space(id), of);
+  for (const network of cluster.networks()) {
+    if (network.kind === "overlay") summaryOf(cluster, network, now).hosts.addTo(of);
+  }
   for (const name of cluster.claims.keys()) of(name);
-  return [...found].map(([name, state]): HostRow => {
+  // Tables have them in this order, and lists that are in order are sorted at once.
+  return [...found].sort(([a], [b]) => a < b ? -1 : 1).map(([name, state]): HostRow => {
     const host = hostTo(name, state, cluster.claims.get(name)), since = host.since?.seconds;
     return {
       name,

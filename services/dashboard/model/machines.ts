@@ -2,9 +2,10 @@
 import { Ip } from "../../common/ip.ts";
 import type { Member } from "../../nex/member.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
-import { endpointTo, reportsOf, sorted } from "../../overlay_names/attached.ts";
+import { endpointTo, sorted } from "../../overlay_names/attached.ts";
 import { ownName } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster.ts";
+import { summaryOf } from "./summary.ts";
 
 /** A machine in a network. */
 export interface Machine {
@@ -41,8 +42,29 @@ export type Fits = (...texts: readonly (string | undefined)[]) => boolean;
 const ALL: Fits = () => true;
 
 /** The machines of a network. @param now In ms since the epoch. */
-export function machinesOf(cluster: Cluster, network: AnyNetwork, now: number, fits = ALL): Machine[] {
-  return network.kind === "lan" ? members(cluster, network, now, fits) : attached(network, now, fits);
+export function machinesOf(cluster: Cluster, network: AnyNetwork, now: number): Machine[] {
+  return network.kind === "lan" ? members(cluster, network, now, ALL) : attached(cluster, network, now, ALL);
+}
+
+/** Those that fit. Of an overlay network only the endpoints are looked at whose records have the text somewhere. */
+function machinesWith(
+  cluster: Cluster,
+  network: AnyNetwork,
+  text: string,
+  now: number,
+  fits: Fits,
+): Machine[] {
+  if (network.kind === "lan") return members(cluster, network, now, fits);
+  const space = network.some(mayHave(text));
+  return space ? attached(cluster, network, now, fits, space) : [];
+}
+
+/** True for the text of a record, see {@link OverlayNetwork.some}, which may have another text in it. */
+function mayHave(text: string): (record: string) => boolean {
+  const wanted = JSON.stringify(text).slice(1, -1), bare = text.replace(/[:-]/g, "");
+  // A MAC may be written in other ways than it is shown.
+  const isMac = /^[\da-f:-]+$/.test(text);
+  return (record) => record.includes(wanted) || isMac && record.replace(/[:-]/g, "").includes(bare);
 }
 
 function members({ nex }: Cluster, { key }: LanNetwork, now: number, fits: Fits): Machine[] {
@@ -77,8 +99,16 @@ function fromMember(network: string, member: Member, isListed: boolean, now: num
   };
 }
 
-function attached({ key, title, space }: OverlayNetwork, now: number, fits: Fits): Machine[] {
-  const hosts = reportsOf(space), found: Machine[] = [], seen = new Set<string>();
+/** @param space What is in the network, or as much of it as may fit. */
+function attached(
+  cluster: Cluster,
+  network: OverlayNetwork,
+  now: number,
+  fits: Fits,
+  space = network.space,
+): Machine[] {
+  const { key, title } = network, hosts = summaryOf(cluster, network, now).hosts.reports();
+  const found: Machine[] = [], seen = new Set<string>();
   for (const endpoint of sorted(space)) {
     const { mac, address, id, record } = endpoint, name = ownName(space, endpoint);
     if (mac !== undefined) seen.add(mac);
@@ -146,15 +176,31 @@ function fromEndpoint(
   };
 }
 
+/** The most machines that are found: all 100,000 of a large store would take seconds, and no reader looks through them. */
+export const MOST_FOUND = 1000;
+
+export interface Found {
+  readonly machines: readonly Machine[];
+  /** True: there may be more, which are not looked for. */
+  readonly isCut: boolean;
+}
+
 /** The machines that have a text as part of MAC, address, name or endpoint's id, over all networks. */
-export function findMachines(cluster: Cluster, text: string, now: number): Machine[] {
+export function findMachines(cluster: Cluster, text: string, now: number): Found {
   const wanted = text.toLowerCase();
   // A MAC is also written with hyphens, or without anything between its bytes.
   const bare = wanted.replace(/[:-]/g, ""), isMac = bare.length >= 4 && /^[\da-f]+$/.test(bare);
   const fits: Fits = (mac, ...texts) =>
     isMac && mac?.replaceAll(":", "").includes(bare) ||
     [mac, ...texts].some((text) => text?.toLowerCase().includes(wanted));
-  return cluster.networks().flatMap((network) => machinesOf(cluster, network, now, fits));
+  const machines: Machine[] = [];
+  for (const network of cluster.networks()) {
+    for (const machine of machinesWith(cluster, network, wanted, now, fits)) {
+      if (machines.length === MOST_FOUND) return { machines, isCut: true };
+      machines.push(machine);
+    }
+  }
+  return { machines, isCut: false };
 }
 
 /** A machine by its MAC or its endpoint's id. @param key Of its network; undefined: in all that have it. */
@@ -163,7 +209,7 @@ export function machineById(cluster: Cluster, id: string, key: string | undefine
   const network = key === undefined ? undefined : cluster.network(key);
   const networks = key === undefined ? cluster.networks() : network ? [network] : [];
   return networks.flatMap((network) =>
-    machinesOf(cluster, network, now, (...texts) => texts.includes(wanted))
+    machinesWith(cluster, network, wanted, now, (...texts) => texts.includes(wanted))
       .filter((machine) => [machine.id, machine.mac, machine.endpoint].includes(wanted))
   );
 }

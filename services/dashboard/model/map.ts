@@ -1,12 +1,11 @@
 /** The data of the map: hosts, the networks that they have, and pairs of hosts that do not reach each other. */
-import type { Space } from "../../overlay/space.ts";
 import { type HostSays, MOST_ASKED } from "../agents.ts";
 import { hostHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
+import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
 import { type Failure, type MapHost, type MapPicture, pictureOf, type Placed } from "./map_picture.ts";
 import type { NetworkRow } from "./networks.ts";
-import { hostsOf } from "./placement.ts";
 
 export interface MapModel {
   /** How many hosts there are; of more than `most` there is no map. */
@@ -68,24 +67,19 @@ export interface MapContent {
  * Gathers what is on the map.
  *
  * @param all Hosts with what their agents say.
- * @param spaceOf The contents of a network, by its id.
+ * @param statesOf The states of a network's hosts, by its id.
  */
 export function mapContent(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
-  spaceOf: (id: string) => Space,
+  statesOf: (id: string) => HostStates | undefined,
   said: ReadonlyMap<string, HostSays>,
 ): MapContent {
   const count = all.hosts.length;
   if (count > MOST_ASKED) return { count };
   const on = new Map<string, Placed[]>(all.hosts.map(({ name }) => [name, []]));
   for (const { id, kind, name: network, title } of all.networks) {
-    const space = spaceOf(id ?? "");
-    for (const host of kind === "overlay" ? new Set(hostsOf(space)) : []) {
-      on.get(host)?.push({
-        network,
-        ...title !== undefined && { title },
-        endpoints: space.endpointsOn(host).size,
-      });
+    for (const [host, { endpoints }] of kind === "overlay" ? statesOf(id ?? "") ?? [] : []) {
+      on.get(host)?.push({ network, ...title !== undefined && { title }, endpoints });
     }
   }
   const hosts = all.hosts.map((row): MapHost => ({ ...row, on: on.get(row.name) ?? [] }));

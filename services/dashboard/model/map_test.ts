@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { Space } from "../../overlay/space.ts";
 import type { HostSays } from "../agents.ts";
 import type { HostRow } from "./hosts.ts";
 import { mapContent, mapModel } from "./map.ts";
@@ -14,7 +13,7 @@ Deno.test("the map's failing probes are those between hosts that etcd has, whate
   const says: HostSays = { reaches: new Map(peers.map((peer) => [peer, false])), mended: 0, problems: [] };
   const content = mapContent(
     { hosts: [row("a"), row("b")], networks: [] },
-    () => new Space(),
+    () => undefined,
     new Map([["a", says], ["forgotten", says]]),
   );
   assert.deepEqual(mapModel(content, new URLSearchParams()).failures?.rows, [{ from: "a", to: "b" }]);

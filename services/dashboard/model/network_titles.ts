@@ -19,7 +19,7 @@ export function networkTitles(cluster: Cluster): (id: string) => NetworkTitle {
 }
 
 function titleOf(cluster: Cluster, id: string): NetworkTitle {
-  const isThere = id !== "" && (cluster.nex.network(id) ?? cluster.overlays.network(id));
+  const isThere = id !== "" && (cluster.nex.network(id) ?? cluster.overlay(id));
   const found = isThere ? cluster.network(id) : undefined;
   if (!found) return { network: id };
   return { network: found.key, ...found.key !== found.title && { networkTitle: found.title } };

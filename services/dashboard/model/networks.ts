@@ -5,8 +5,8 @@ import { namesOf } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster } from "../cluster.ts";
 import { machineHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
-import { lagOf, mtuOf } from "./lag.ts";
 import { type AddressBlock, addressesOf, type AddressUse, utilisationOf } from "./addresses.ts";
+import { rowOf, summaryOf } from "./summary.ts";
 import { addressOrder, type Machine, machinesOf } from "./machines.ts";
 import { timeLeft } from "./time.ts";
 
@@ -101,39 +101,9 @@ function rangeOrder(range: string): number | undefined {
 
 /** The row of each network. @param now In ms since the epoch. */
 export function networkRows(cluster: Cluster, now: number): NetworkRow[] {
-  return cluster.networks().map((network): NetworkRow => {
-    const { settings, key: name, title, kind } = network, runs = (seconds = 0) => seconds * 1000 > now;
-    const common = {
-      name,
-      ...title !== name && { title },
-      kind,
-      range: settings?.subnet4?.toString() ?? settings?.subnet6?.toString() ?? "",
-      domain: settings?.domain ?? "",
-      ...utilisationOf(cluster, network, now),
-    };
-    if (network.kind === "lan") {
-      const members = cluster.nex.membersOf(name);
-      return {
-        ...common,
-        machines: members.length,
-        leases: members.filter(({ expires }) => runs(expires)).length,
-        hosts: 0,
-      };
-    }
-    const { space, id, problem } = network;
-    let leases = 0;
-    for (const { record } of space.endpoints.values()) if (record.kind === "dhcp") leases++;
-    return {
-      ...common,
-      id,
-      machines: space.endpoints.size,
-      leases,
-      hosts: space.hosts.size,
-      ...lagOf(space),
-      ...mtuOf(space),
-      ...problem !== undefined && { problem },
-    };
-  });
+  return cluster.networks().map((network) =>
+    network.kind === "lan" ? rowOf(cluster, network, now) : summaryOf(cluster, network, now).row
+  );
 }
 
 const machineLink = ({ id, network }: Machine) => machineHref(id, network);

@@ -1,8 +1,8 @@
 /** The matrix of hosts and overlay networks: how many endpoints a host has in each network, and how far it is behind there. */
-import type { Space } from "../../overlay/space.ts";
-import { endpointsSince } from "../../overlay_names/attached.ts";
+import type { HostState } from "../../overlay_names/attached.ts";
 import { hostHref } from "../links.ts";
 import { filterOf, fittingRows, Sheet, type TableSpec } from "../table.ts";
+import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
 import { type NetworkRow, networksTable } from "./networks.ts";
 
@@ -53,21 +53,21 @@ export const placementTables = { hosts, networks };
 /**
  * One page of the matrix. Where networks are searched for, only hosts that have one of these are shown, and the other way round.
  *
- * @param spaceOf The contents of a network, by its id.
+ * @param statesOf The states of a network's hosts, by its id.
  * @throws Refusal "invalid" for a parameter that is not right
  */
 export function placementOf(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
-  spaceOf: (id: string) => Space,
+  statesOf: (id: string) => HostStates | undefined,
   parameters: URLSearchParams,
 ): Placement {
   const overlays = all.networks.filter(({ kind }) => kind === "overlay");
   const wanted = { hosts: filterOf(hosts, parameters), networks: filterOf(networks, parameters) };
-  const named = new Set(fittingRows(hosts, all.hosts, wanted.hosts).map(({ name }) => name));
   const withOne = new Set<string>(), onOne = new Set<string>();
   if (wanted.hosts || wanted.networks) {
+    const named = new Set(fittingRows(hosts, all.hosts, wanted.hosts).map(({ name }) => name));
     for (const { id = "" } of fittingRows(networks, overlays, wanted.networks)) {
-      for (const host of hostsOf(spaceOf(id))) {
+      for (const host of statesOf(id)?.hosts ?? []) {
         withOne.add(host);
         if (named.has(host)) onOne.add(id);
       }
@@ -75,29 +75,18 @@ export function placementOf(
   }
   const rows = new Sheet(hosts, all.hosts, parameters, ({ name }) => !wanted.networks || withOne.has(name));
   const columns = new Sheet(networks, overlays, parameters, ({ id = "" }) => !wanted.hosts || onOne.has(id));
-  const placeIn = columns.rows.map(({ id = "" }) => placesIn(spaceOf(id)));
+  const states = columns.rows.map(({ id = "" }) => statesOf(id));
   return {
     hosts: rows,
     networks: columns,
-    cells: rows.rows.map(({ name }) => placeIn.map((place) => place(name))),
+    cells: rows.rows.map(({ name }) => states.map((its) => placeOf(its?.get(name)))),
   };
 }
 
-/** The hosts that have a network, or endpoints in it; one may come twice. */
-export function* hostsOf(space: Space): Iterable<string> {
-  yield* space.hosts.keys();
-  yield* space.hostsWithEndpoints();
-}
-
-function placesIn(space: Space): (host: string) => Place {
-  const since = endpointsSince(space);
-  return (host) => {
-    const endpoints = space.endpointsOn(host).size;
-    if (!endpoints && !space.hosts.has(host)) return null;
-    // One without a presence there has told nothing, as its row has it, too.
-    if (!space.hosts.has(host) || space.isSilent(host)) return { endpoints };
-    const applied = space.applied.get(host) ?? 0;
-    // A host without endpoints there has nothing to apply.
-    return { endpoints, applied, behind: endpoints ? since.count(applied) : 0 };
-  };
+/** @param state What a network says of a host; undefined: the host has neither the network nor endpoints in it. */
+function placeOf(state: Readonly<HostState> | undefined): Place {
+  if (!state) return null;
+  const { networks, endpoints, silent, applied, behind } = state;
+  // One without a presence there has told nothing, as its row has it, too.
+  return !networks || silent ? { endpoints } : { endpoints, applied, behind };
 }

@@ -3,6 +3,7 @@ import { Space } from "../../overlay/space.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { endpointRecord } from "../../overlay/testing.ts";
 import { addHosts, endpointsSince, type HostState, noHostState } from "../../overlay_names/attached.ts";
+import { HostStates } from "./host_states.ts";
 import { lagOf, mtuOf } from "./lag.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./networks.ts";
@@ -64,7 +65,8 @@ function fleet(networkCount: number, hostCount: number, each: number) {
 
 Deno.test("of 1,000 networks and 10,000 hosts a page of the matrix has 25 hosts and 12 networks, whatever is searched for", () => {
   const { all, spaceOf } = fleet(1000, 10_000, 5);
-  const of = (query: string) => placementOf(all, spaceOf, new URLSearchParams(query));
+  const states = all.networks.map(({ id = "" }) => new HostStates(spaceOf(id)));
+  const of = (query: string) => placementOf(all, (id) => states[Number(id)], new URLSearchParams(query));
   const sizes = ({ hosts, networks, cells }: ReturnType<typeof of>) => [
     hosts.matching,
     networks.matching,
@@ -95,7 +97,11 @@ Deno.test("a host that says nothing of a network is behind by nothing, as its ro
   const hosts = names.flatMap((name) =>
     all.hosts.slice(0, 1).map((row) => ({ ...row, name, behind: at(name) }))
   );
-  const { cells, hosts: { rows } } = placementOf({ ...all, hosts }, spaceOf, new URLSearchParams());
+  const { cells, hosts: { rows } } = placementOf(
+    { ...all, hosts },
+    (id) => new HostStates(spaceOf(id)),
+    new URLSearchParams(),
+  );
   const behind = Object.fromEntries(rows.map(({ name }, i) => [name, cells[i]?.[0]?.behind]));
   assert.deepEqual(behind, { "host-0": 4, starts: 5, sand: undefined, absent: undefined });
   assert.deepEqual(Object.fromEntries(hosts.map(({ name, behind }) => [name, behind || undefined])), behind);

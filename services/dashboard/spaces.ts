@@ -1,0 +1,93 @@
+/** The contents of overlay networks: their records are kept as they are, and indexed only when a network is looked at. */
+import { Space } from "../overlay/space.ts";
+import { View, type Viewed } from "../overlay/view.ts";
+import { LeanEndpoint } from "../store/lean_records.ts";
+import type { SandKeys } from "../store/sand_keys.ts";
+import type { SandRecord } from "../store/sand_records.ts";
+import type { Change, Entry } from "../store/types.ts";
+
+type One = Entry<SandRecord>;
+
+/** A view of the records and names of all networks, without their contents. */
+export function networksView(mirror: Viewed, keys: SandKeys): View {
+  const isWanted = ({ record: { kind } }: One) =>
+    kind === "network" || kind === "network-name" || kind === "deleted";
+  const part = {
+    ...partOf(mirror, () => [...mirror.entries()].filter(isWanted).values()),
+    subscribe: (listener: (changes: readonly Change<SandRecord>[]) => void) =>
+      mirror.subscribe((changes) =>
+        listener(changes.filter(({ before, after }) => [before, after].some((one) => one && isWanted(one))))
+      ),
+  };
+  return new View(part, keys);
+}
+
+export class Spaces {
+  /** Lists, which are shorter than sets; a change is one of few hundred in most networks. */
+  readonly #entries = new Map<string, One[]>();
+  /** The one that was looked at last: an index takes several times as much memory as the records. */
+  #last: { readonly network: string; readonly space: Space } | undefined;
+
+  constructor(private readonly mirror: Viewed, private readonly keys: SandKeys) {}
+
+  /** Takes a change of a network's contents. */
+  take(network: string, { before, after }: Change<SandRecord>): void {
+    if (this.#last?.network === network) this.#last = undefined;
+    let entries = this.#entries.get(network);
+    if (!entries) this.#entries.set(network, entries = []);
+    const at = before ? entries.indexOf(before) : entries.length;
+    if (after) entries[at] = after;
+    else entries.splice(at, 1);
+    if (!entries.length) this.#entries.delete(network);
+  }
+
+  /** The contents of a network; empty for an unknown one. */
+  of(network: string): Space {
+    if (this.#last?.network === network) return this.#last.space;
+    const space = this.#made(network, this.#entries.get(network) ?? []);
+    this.#last = { network, space };
+    return space;
+  }
+
+  /**
+   * The machines of a network that a search may be for: all reservations, and the endpoints that match or whose reservation does.
+   *
+   * @param isWanted Is called with a record as JSON in lower case.
+   * @returns undefined where none does
+   */
+  some(network: string, isWanted: (text: string) => boolean): Space | undefined {
+    const reserved: One[] = [], endpoints: One[] = [], macs: string[] = [];
+    for (const entry of this.#entries.get(network) ?? []) {
+      const { record } = entry;
+      if (record.kind === "network-endpoint") endpoints.push(entry);
+      if (record.kind !== "reservation") continue;
+      reserved.push(entry);
+      if (isWanted(textOf(record))) macs.push(record.mac);
+    }
+    const wanted = endpoints.filter(({ record }) => {
+      const text = textOf(record);
+      return isWanted(text) || macs.some((mac) => text.replaceAll("-", ":").includes(mac));
+    });
+    return macs.length || wanted.length ? this.#made(network, [...reserved, ...wanted]) : undefined;
+  }
+
+  #made(network: string, entries: Iterable<One>): Space {
+    return new View(partOf(this.mirror, () => [...entries].values()), this.keys).space(network);
+  }
+}
+
+/** A mirror as it is now, with some of its entries. */
+function partOf(mirror: Viewed, entries: () => IterableIterator<One>): Viewed {
+  const { state } = mirror;
+  return {
+    state,
+    entries,
+    get: (key) => mirror.get(key),
+    version: (key) => mirror.version(key),
+    subscribe: () => () => {},
+  };
+}
+
+function textOf(record: SandRecord): string {
+  return record instanceof LeanEndpoint ? record.text : JSON.stringify(record).toLowerCase();
+}
