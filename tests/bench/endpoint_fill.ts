@@ -30,7 +30,7 @@ export interface Spare {
   readonly records: Readonly<Record<string, string>>;
 }
 
-const CREATED = "2026-01-01T00:00:00.000000000Z";
+export const CREATED = "2026-01-01T00:00:00.000000000Z";
 /** The other hosts; each network is on all of them. */
 const ELSEWHERE: readonly Place[] = Array.from({ length: 9 }, (_, i) => ({
   name: `away${i}`,
@@ -88,21 +88,9 @@ export class Fill {
   #network(network: Filling, mtu: number): Record<string, string> {
     const { number, range, here, away } = network, id = networkId(number), keys = this.#keys;
     const cidr = Cidr.parse(range), size = Number(cidr.size);
-    const gateway = Ip.from4(cidr.first.u32 + 1);
     const taken = BitSet.empty(size);
     for (const bit of [0, 1, size - 1]) taken.add(bit);
-    const records: Record<string, string> = {
-      [keys.network(id)]: writeSandRecord({
-        id,
-        created_at: CREATED,
-        name: `net-sc-${id}`,
-        type: "overlay",
-        ns_handle_path: "",
-        vxlan_vni: number,
-        ip_range: range,
-        gateway: `${gateway}/${cidr.prefix}`,
-      }),
-    };
+    const records: Record<string, string> = { [keys.network(id)]: writeSandRecord(networkRecord(network)) };
     const places = [
       ...here,
       ...Array.from({ length: away }, (_, i) => ({ host: ELSEWHERE[i % ELSEWHERE.length]!, netns: "/away" })),
@@ -133,8 +121,28 @@ export class Fill {
   }
 }
 
+/** A network's record; its gateway has the first address. */
+export function networkRecord({ number, range }: Pick<Filling, "number" | "range">) {
+  const id = networkId(number), { first, prefix } = Cidr.parse(range);
+  return {
+    id,
+    created_at: CREATED,
+    name: `net-sc-${id}`,
+    type: "overlay",
+    ns_handle_path: "",
+    vxlan_vni: number,
+    ip_range: range,
+    gateway: `${Ip.from4(first.u32 + 1)}/${prefix}`,
+  };
+}
+
 /** The network's endpoint number `i`. */
-function endpoint({ number, range }: Filling, i: number, host: Place, netns = "/away") {
+export function endpoint(
+  { number, range }: Pick<Filling, "number" | "range">,
+  i: number,
+  host: Place,
+  netns = "/away",
+) {
   const { first, prefix } = Cidr.parse(range);
   const address = Ip.from4(first.u32 + 2 + i), mac = macFor(address), id = uuid("9000", number * 2 ** 20 + i);
   const veth = (side: number) => `sand${(2 * i + side & 0xffff).toString(16).padStart(4, "0")}`;

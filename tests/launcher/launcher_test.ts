@@ -58,7 +58,7 @@ Deno.test("strand: in a clone help and completion have its own commands too, and
   assert.match(await said("help"), /^ {2}demo .*\n[^]*^ {2}test .*\n {2}bench /m);
   assert.match(await said("__complete", "tes"), /^test\n$/);
   const usage = await said("help", "bench");
-  assert.match(usage, /^Usage: strand bench dns\|/);
+  assert.match(usage, /^Usage: strand bench dashboard\|dns\|/);
   assert.equal(await said("bench", "--help"), usage);
 });
 

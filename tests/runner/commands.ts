@@ -18,7 +18,7 @@ Closes with "N passed, N failed, N skipped".`,
   },
   {
     name: "bench",
-    usage: "bench dns|dhcp|endpoint|neigh|overlay|store [--json FILE] [--install-peers]",
+    usage: "bench dashboard|dns|dhcp|endpoint|neigh|overlay|store [--json FILE] [--install-peers]",
     about: "Measure, side by side with the peers that are installed (in a clone)",
     details: `  --json FILE       what was measured goes into FILE too
   --install-peers   install the peers from their Debian packages before`,

@@ -9,6 +9,7 @@ interface Bench {
 }
 
 const benches = new Map<string, () => Promise<Bench>>([
+  ["dashboard", () => import("../bench/dashboard.ts")],
   ["dns", () => import("../bench/dns.ts")],
   ["dhcp", () => import("../bench/dhcp.ts")],
   ["endpoint", () => import("../bench/endpoint.ts")],
