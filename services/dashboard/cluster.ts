@@ -58,6 +58,7 @@ export interface ClusterOptions {
 export class Cluster {
   readonly nex: NexView;
   readonly followed: Followed;
+  readonly keys: SandKeys;
   /** The claim on the host's name of each running agent. */
   readonly claims = new Map<string, NameClaimRecord>();
   readonly #mirror: Viewed;
@@ -69,6 +70,7 @@ export class Cluster {
 
   constructor({ names, overlays, keys, followed }: ClusterOptions) {
     this.followed = followed;
+    this.keys = keys;
     this.nex = new NexView(names);
     this.#mirror = overlays;
     this.#networks = networksView(overlays, keys);
@@ -137,7 +139,7 @@ export class Cluster {
   #overlay(record: NetworkRecord, name: string | undefined): OverlayNetwork {
     const { id } = record, spaces = this.#spaces, shown = name ?? record.name, kept = this.#kept.get(id);
     if (kept) return kept;
-    const set = this.#mirror.get(this.#networks.keys.settings(id))?.record;
+    const set = this.#mirror.get(this.keys.settings(id))?.record;
     const settings = set?.kind === "settings" ? set.value : { network: { name: shown }, overlay: {} };
     const named = { name: shown, record, settings };
     const network: OverlayNetwork = {
