@@ -1,6 +1,9 @@
-/** Values of which many are equal, kept once each. */
+/** Keeps values of which many are equal once each. */
+
+/** The most values that are kept. */
 const MOST = 100_000;
 
+/** A table of such values. */
 export class Shared<T> {
   readonly #values = new Map<string, T>();
 

@@ -35,7 +35,7 @@ export interface OverlayNetwork {
   /** Absent where its record cannot be read whole; `problem` then says why. */
   readonly settings: Network | undefined;
   readonly problem: string | undefined;
-  /** What is in it, indexed when it is asked for. */
+  /** Its contents, indexed when they are asked for. */
   readonly space: Space;
   /** See {@link Spaces.some}. */
   some(isWanted: (text: string) => boolean): Space | undefined;

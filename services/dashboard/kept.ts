@@ -18,8 +18,8 @@ export class Kept<T> {
 
   /**
    * @param make Is given the time, in ms since the epoch.
-   * @param options `clock`: the time in ms, from any beginning; `late`: is told in how many ms a value that was given out and is over
-   * can be made again, so that who has it asks again.
+   * @param options `clock`: the time in ms, from any beginning; `late`: is called when a value is given out that has changed,
+   * with the time until it can be made again, in ms.
    */
   constructor(
     private readonly make: (now: number) => T,

@@ -19,7 +19,7 @@ import { type OverlayEndpoint, readEndpoint } from "./overlay_endpoint.ts";
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** What a view needs of a mirror. */
+/** The part of a mirror that a view needs. */
 export type Viewed = Pick<Mirror<SandRecord>, "get" | "entries" | "version" | "state" | "subscribe">;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The entries of a mirror in less memory than a Map by whole keys: folders, which are what many keys have in common up to their last
- * slash, are there once, and so are names that are in many folders, as those of hosts are.
+ * The entries of a mirror in less memory than a Map by whole keys: folders, which many keys have in common up to their last slash,
+ * are there once, and so are names that are in many folders, as those of hosts are.
  */
 import { Shared } from "../common/shared.ts";
 import type { Entries, Entry } from "./types.ts";

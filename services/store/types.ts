@@ -41,7 +41,7 @@ export interface Entries<T> extends Pick<Map<string, Entry<T>>, "get" | "has" | 
  */
 export interface Schema<T> {
   readonly prefixes: readonly string[];
-  /** Where the entries are kept; by default in a Map. */
+  /** Makes the table that the entries are kept in; a Map by default. */
   readonly entries?: () => Entries<T>;
   parse(key: string, value: string): T | undefined;
 }

@@ -14,7 +14,7 @@ import { hostHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
 import type { Kept } from "../kept.ts";
 import type { HostRow } from "./hosts.ts";
-import type { NetworkRow } from "./networks.ts";
+import type { NetworkRow } from "./network_row.ts";
 import { agentTroubles } from "./reach.ts";
 import type { Trouble } from "./trouble.ts";
 

@@ -12,7 +12,7 @@ export class HostStates {
   readonly #vteps: readonly string[];
   readonly #numbers: Float64Array;
 
-  /** @param space What is in the network. */
+  /** @param space The contents of the network. */
   constructor(space: Space) {
     const states = new Map<string, HostState>();
     addHosts(space, (host) => {
@@ -59,7 +59,7 @@ export class HostStates {
     }
   }
 
-  /** What each says to have applied, see {@link Reports}. */
+  /** The revision that each host says to have applied, see {@link Reports}. */
   reports(): Reports {
     const reports = new Map<string, number | undefined>();
     for (const [host, { networks, endpoints, silent, applied }] of this) {

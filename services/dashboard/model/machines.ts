@@ -99,7 +99,7 @@ function fromMember(network: string, member: Member, isListed: boolean, now: num
   };
 }
 
-/** @param space What is in the network, or as much of it as may fit. */
+/** @param space The contents of the network, or as much of them as may fit. */
 function attached(
   cluster: Cluster,
   network: OverlayNetwork,

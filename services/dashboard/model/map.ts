@@ -5,7 +5,7 @@ import { Sheet, type TableSpec } from "../table.ts";
 import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
 import { type Failure, type MapHost, type MapPicture, pictureOf, type Placed } from "./map_picture.ts";
-import type { NetworkRow } from "./networks.ts";
+import type { NetworkRow } from "./network_row.ts";
 
 export interface MapModel {
   /** How many hosts there are; of more than `most` there is no map. */

@@ -6,35 +6,10 @@ import type { AnyNetwork, Cluster } from "../cluster.ts";
 import { machineHref, networkHref } from "../links.ts";
 import { Sheet, type TableSpec } from "../table.ts";
 import { type AddressBlock, addressesOf, type AddressUse, utilisationOf } from "./addresses.ts";
-import { rowOf, summaryOf } from "./summary.ts";
+import { type NetworkRow, rowOf } from "./network_row.ts";
+import { summaryOf } from "./summary.ts";
 import { addressOrder, type Machine, machinesOf } from "./machines.ts";
 import { timeLeft } from "./time.ts";
-
-/** A network in the list. */
-export interface NetworkRow {
-  /** The key of its page. */
-  readonly name: string;
-  /** Its name, where that is not the key. */
-  readonly title?: string;
-  readonly kind: "overlay" | "lan";
-  /** Of an overlay network. */
-  readonly id?: string;
-  readonly range: string;
-  readonly domain: string;
-  readonly machines: number;
-  readonly leases: number;
-  readonly hosts: number;
-  /** For an overlay network, how many of its hosts have not applied all of it, and its newest revision. */
-  readonly behind?: number;
-  readonly newest?: number;
-  /** The MTU that its hosts use, and the largest that one of them has. */
-  readonly mtu?: number;
-  readonly largestMtu?: number;
-  /** Addresses of the range that are in use, and all; absent where there is no range. */
-  readonly used?: number;
-  readonly size?: number;
-  readonly problem?: string;
-}
 
 /** Used addresses in percent. */
 export function percentOf(

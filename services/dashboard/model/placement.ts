@@ -4,7 +4,8 @@ import { hostHref } from "../links.ts";
 import { filterOf, fittingRows, Sheet, type TableSpec } from "../table.ts";
 import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
-import { type NetworkRow, networksTable } from "./networks.ts";
+import type { NetworkRow } from "./network_row.ts";
+import { networksTable } from "./networks.ts";
 
 /** A network on a host; null where the host does not have it. */
 export type Place = {
@@ -83,7 +84,7 @@ export function placementOf(
   };
 }
 
-/** @param state What a network says of a host; undefined: the host has neither the network nor endpoints in it. */
+/** @param state The state of a host in a network; undefined: the host has neither the network nor endpoints in it. */
 function placeOf(state: Readonly<HostState> | undefined): Place {
   if (!state) return null;
   const { networks, endpoints, silent, applied, behind } = state;

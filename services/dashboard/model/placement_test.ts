@@ -6,7 +6,7 @@ import { addHosts, endpointsSince, type HostState, noHostState } from "../../ove
 import { HostStates } from "./host_states.ts";
 import { lagOf, mtuOf } from "./lag.ts";
 import type { HostRow } from "./hosts.ts";
-import type { NetworkRow } from "./networks.ts";
+import type { NetworkRow } from "./network_row.ts";
 import { placementOf } from "./placement.ts";
 
 const presence = (mtu?: number) => ({ id: "", created_at: "", ...mtu !== undefined && { mtu } });

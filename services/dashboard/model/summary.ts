@@ -3,11 +3,9 @@
  * changes, since going through all endpoints for each page would take seconds.
  */
 import { delay } from "../../common/async.ts";
-import type { AnyNetwork, Cluster, OverlayNetwork } from "../cluster.ts";
-import { utilisationOf } from "./addresses.ts";
+import type { Cluster, OverlayNetwork } from "../cluster.ts";
 import { HostStates } from "./host_states.ts";
-import { lagOf, mtuOf } from "./lag.ts";
-import type { NetworkRow } from "./networks.ts";
+import { type NetworkRow, rowOf } from "./network_row.ts";
 
 interface Summary {
   readonly row: NetworkRow;
@@ -45,39 +43,4 @@ export async function summarizeAll(cluster: Cluster, stopping: AbortSignal): Pro
     await delay(0, stopping);
     begun = performance.now();
   }
-}
-
-/** The row of a network. @param now In ms since the epoch. */
-export function rowOf(cluster: Cluster, network: AnyNetwork, now: number): NetworkRow {
-  const { settings, key: name, title, kind } = network, runs = (seconds = 0) => seconds * 1000 > now;
-  const common = {
-    name,
-    ...title !== name && { title },
-    kind,
-    range: settings?.subnet4?.toString() ?? settings?.subnet6?.toString() ?? "",
-    domain: settings?.domain ?? "",
-    ...utilisationOf(cluster, network, now),
-  };
-  if (network.kind === "lan") {
-    const members = cluster.nex.membersOf(name);
-    return {
-      ...common,
-      machines: members.length,
-      leases: members.filter(({ expires }) => runs(expires)).length,
-      hosts: 0,
-    };
-  }
-  const { space, id, problem } = network;
-  let leases = 0;
-  for (const { record } of space.endpoints.values()) if (record.kind === "dhcp") leases++;
-  return {
-    ...common,
-    id,
-    machines: space.endpoints.size,
-    leases,
-    hosts: space.hosts.size,
-    ...lagOf(space),
-    ...mtuOf(space),
-    ...problem !== undefined && { problem },
-  };
 }
