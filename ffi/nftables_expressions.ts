@@ -59,6 +59,11 @@ export function isOther(...octets: number[]): Expression {
   return compare(1, octets);
 }
 
+/** Goes on with the rule where the first register begins with less than these octets, as a number with the highest first. */
+export function isLess(...octets: number[]): Expression {
+  return compare(2, octets);
+}
+
 function compare(operation: number, octets: readonly number[]): Expression {
   return ["cmp", [[1, bytesOf32(FIRST)], [2, bytesOf32(operation)], [3, [[
     DATA_VALUE,

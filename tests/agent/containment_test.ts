@@ -31,18 +31,29 @@ function udp(to: string, from: string, source: string, target: string, ports: [n
   for (let i = 0; i < 20; i += 2) sum += (header[i] ?? 0) << 8 | (header[i + 1] ?? 0);
   sum = ~(sum % 0xffff) & 0xffff;
   header[10] = sum >> 8, header[11] = sum & 0xff;
-  return frame(to, from, [8, 0], ...header, 0, ports[0], 0, ports[1], 0, 8, 0, 0);
+  return frame(to, from, [8, 0], ...header, ...ports.flatMap((port) => [port >> 8, port & 0xff]), 0, 8, 0, 0);
 }
 
+/** A frame with tags, or what stands for them, before its type. */
+const tagged = (plain: Uint8Array, ...tags: number[]) =>
+  Uint8Array.from([...plain.slice(0, 12), ...tags, ...plain.slice(12)]);
+/** Tags of VLAN 0: a machine takes out two, and a bridge one. */
+const TWO = [0x81, 0, 0, 0, 0x81, 0, 0, 0];
+
 /** A router advertisement (RFC 4861 §4.2) that offers a default route. */
-function advertisement(from: string) {
+const advertisement = (from: string) =>
+  toAllNodes(from, 58, [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0], 2);
+/** UDP over IPv6 as DHCPv6's, from a server to a client (RFC 8415 §7.2). */
+const toDhcpv6Client = (from: string) => toAllNodes(from, 17, [2, 35, 2, 34, 0, 8, 0, 0], 6);
+
+/** @param sumAt Where the checksum stands in the body. */
+function toAllNodes(from: string, protocol: number, body: number[], sumAt: number) {
   const source = [0xfe, 0x80, ...Array(13).fill(0), 0x99], target = [0xff, 2, ...Array(13).fill(0), 1];
-  const body = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
-  const words = [...source, ...target, 0, 0, 0, body.length, 0, 0, 0, 58, ...body];
+  const words = [...source, ...target, 0, 0, 0, body.length, 0, 0, 0, protocol, ...body];
   let sum = 0;
   for (let i = 0; i < words.length; i += 2) sum += (words[i] ?? 0) << 8 | (words[i + 1] ?? 0);
   sum = ~(sum % 0xffff) & 0xffff;
-  body[2] = sum >> 8, body[3] = sum & 0xff;
+  body[sumAt] = sum >> 8, body[sumAt + 1] = sum & 0xff;
   return frame(
     "33:33:00:00:00:01",
     from,
@@ -53,7 +64,7 @@ function advertisement(from: string) {
     0,
     0,
     body.length,
-    58,
+    protocol,
     255,
     ...source,
     ...target,
@@ -124,6 +135,48 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     ipv4: udp(victim, own, OTHER, db.address, [1, 2]),
     "dhcp-server": udp(ALL, own, web.address, "255.255.255.255", [67, 68]),
     "router-advertisement": advertisement(own),
+    encapsulated: tagged(arp(own, victim, [own, far.address], db.address), ...TWO),
+  };
+  /** What deceives a machine of another host about its gateway, and what else hides from rules for ARP and IPv4. */
+  const hidden = [
+    tagged(arp(own, far.endpoint.target_veth_mac, [own, GATEWAY], far.address), ...TWO),
+    tagged(advertisement(own), ...TWO),
+    ...[[0x81, 0, 0, 0], [0x91, 0], [0x88, 0xa8, 0, 0]].map((tag) =>
+      tagged(spoofed.arp, 0x88, 0xa8, 0, 0, ...tag, ...tag.length === 2 ? [0, 0] : [])
+    ),
+    // ARP behind LLC and SNAP, a spanning tree's message, and another frame to the address of these.
+    tagged(spoofed.arp, 0, 36, 0xaa, 0xaa, 3, 0, 0, 0),
+    frame("01:80:c2:00:00:00", own, [0, 38], 0x42, 0x42, 3, ...Array(43).fill(0)),
+    frame("01:80:c2:00:00:00", own, [0x88, 0xb5], ...Array(46).fill(0)),
+  ];
+  const rogue = [
+    udp(ALL, own, web.address, "255.255.255.255", [1067, 68]),
+    udp(victim, own, web.address, db.address, [1067, 68]),
+    toDhcpv6Client(own),
+  ];
+  /** From clients: the gateway alone hears them. */
+  const clients = [
+    udp(ALL, own, "0.0.0.0", "255.255.255.255", [68, 67]),
+    udp(ALL, own, web.address, "255.255.255.255", [68, 67]),
+  ];
+  /** How many frames of such kinds a machine has got of web. */
+  const got = async ({ container, endpoint }: Attached) => {
+    const judge = (command: string, mayFail = false) =>
+      run(["nsenter", `--net=${container.path}`, "nft", "-f", "-"], { mayFail, stdin: command });
+    const { stdout } = await judge("list counters table netdev judge\n", true);
+    if (stdout) return Number(/packets (\d+)/.exec(stdout)?.[1]);
+    await judge(`table netdev judge {
+      counter got { }
+      chain in {
+        type filter hook ingress device "${endpoint.target_veth_name}" priority 0;
+        ether saddr != ${own} accept
+        udp dport { 67, 68, 546 } counter name got accept
+        meta protocol { 0x8100, 0x88a8, 0x9100 } counter name got accept
+        meta protocol < 0x600 counter name got accept
+        ether daddr 01:80:c2:00:00:00 counter name got accept
+      }
+    }\n`);
+    return 0;
   };
   const seen = async (kinds: Record<string, number>) =>
     await until("it is counted", async (see) => {
@@ -155,6 +208,17 @@ Deno.test("what a port may send of an overlay network", async (t) => {
       send(web, spoofed.arp);
       return await neighbour(db, far.address) === own;
     });
+    // By two tags of VLAN 0 it deceives a machine of another host, too.
+    assert.ok(await pings(far.container, GATEWAY));
+    await until("far is deceived", async () => {
+      send(web, ...hidden);
+      return await neighbour(far, GATEWAY) === own;
+    });
+    // And those who judge below see all of it.
+    const before = [await got(db), await got(far)] as const;
+    send(web, ...hidden, ...rogue, ...clients);
+    await until("db got it", async (see) => see(await got(db)) - before[0] === see(hidden.length + 4));
+    await until("far got it", async (see) => see(await got(far)) - before[1] > 0);
   });
 
   await t.step("with contain: true, all of it is dropped and what is its own passes", async () => {
@@ -164,10 +228,18 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     assert.ok(await pings(db.container, far.address));
     const before = await neighbour(db, far.address);
     assert.equal(before, far.endpoint.target_veth_mac);
+    await far.container.run(["ip", "neigh", "flush", "all"]);
+    assert.ok(await pings(far.container, GATEWAY));
+    const [gateway, got1, got2] = [await neighbour(far, GATEWAY), await got(db), await got(far)];
     // A VLAN's tag does not get it past the rules.
-    const tagged = Uint8Array.from([...spoofed.arp.slice(0, 12), 0x81, 0, 0, 5, ...spoofed.arp.slice(12)]);
-    send(web, ...Object.values(spoofed), arp(own, victim, [OTHER_MAC, web.address], db.address), tagged);
-    await seen({ ...once, arp: 3 });
+    const inVlan = tagged(spoofed.arp, 0x81, 0, 0, 5);
+    send(web, ...Object.values(spoofed), arp(own, victim, [OTHER_MAC, web.address], db.address), inVlan);
+    send(web, ...hidden, ...rogue, ...clients);
+    const all = { ...once, arp: 3, "dhcp-server": 1 + rogue.length, encapsulated: 1 + hidden.length };
+    await seen(all);
+    assert.notEqual(gateway, own);
+    assert.equal(await neighbour(far, GATEWAY), gateway);
+    assert.deepEqual([await got(db), await got(far)], [got1, got2]);
     assert.ok(await pings(web.container, db.address));
     assert.equal(await neighbour(db, far.address), before);
     // Its own: answers, a probe, a client of DHCP, IPv6 between two ports.
@@ -178,7 +250,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     const { stdout } = await db.container.run(["ip", "-6", "-o", "address", "show", "scope", "link"]);
     const local = /inet6 (\S+)\//.exec(stdout)?.[1] ?? "";
     await until("it has IPv6", () => pings(web.container, `${local}%${web.endpoint.target_veth_name}`));
-    assert.deepEqual(await counted(h1, id), { ...once, arp: 3 });
+    assert.deepEqual(await counted(h1, id), all);
     await told(/agent_foreign_frames_total\{kind="mac",verdict="dropped"\} 1/);
     await told(/agent_foreign_frames_total\{kind="mac",verdict="counted"\} 1/);
     await told(/agent_foreign_frames_total\{kind="arp",verdict="dropped"\} 3/);

@@ -41,7 +41,7 @@ export async function compareContainment(
   const verdict = overlay.contain ? "drop" : "accept",
     counting = rules.filter((rule) => rule.includes('"counter"'));
   if (
-    rules.length !== 15 || counting.length !== 7 ||
+    rules.length !== 23 || counting.length !== 14 ||
     !counting.every((rule) => rule.endsWith(`{"${verdict}":null}]`))
   ) {
     faults.push(`the rules do not ${verdict}: ${rules.join(" ")}`);

@@ -27,10 +27,12 @@ import {
   FIRST,
   isEqual,
   isIn,
+  isLess,
   isOther,
   LINK_HEADER,
   loadMeta,
   loadPayload,
+  masked,
   META_INTERFACE,
   META_OUTGOING,
   META_PRIORITY,
@@ -93,6 +95,7 @@ export const FOREIGN_KINDS = [
   "ipv4",
   "dhcp-server",
   "router-advertisement",
+  "encapsulated",
 ] as const;
 export type ForeignKind = typeof FOREIGN_KINDS[number];
 /** nft(8) takes no names that are words of its language. */
@@ -110,6 +113,23 @@ const source = (header: number, offset: number, length: number) => [
   loadPayload(header, offset, length, SECOND),
 ];
 const none = (header: number, offset: number) => [loadPayload(header, offset, 4), isEqual(0, 0, 0, 0)];
+/** Goes on with UDP to a port that the packet names. */
+const to = (port: number) => [...UDP, loadPayload(TRANSPORT_HEADER, 2, 2), isEqual(port >> 8, port & 0xff)];
+/**
+ * What the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a machine
+ * takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's messages, which
+ * a physical switch would follow, have LLC and one of the addresses that a bridge keeps for itself (IEEE 802.1D §7.12.6).
+ */
+const HIDING: readonly Rule[] = [
+  ...[0x81, 0x91].map((type) => [loadMeta(META_PROTOCOL), isEqual(type, 0x00)]),
+  [loadMeta(META_PROTOCOL), isEqual(0x88, 0xa8)],
+  [loadMeta(META_PROTOCOL), isLess(0x06, 0x00)],
+  [
+    loadPayload(LINK_HEADER, 0, 6),
+    masked(0xff, 0xff, 0xff, 0xff, 0xff, 0xf0),
+    isEqual(0x01, 0x80, 0xc2, 0x00, 0x00, 0x00),
+  ],
+];
 /** A packet from a DHCP client that has no address yet (RFC 2131 §4.1). */
 const CLIENT = [
   ...IPV4,
@@ -134,16 +154,32 @@ function rulesFor(rules: Rules): Rule[] {
     [PORT, isIn(PORTS, false), pass],
     // Nearly all packets end with one of these two: their MAC is not looked up for each of the rules below.
     [...IPV4, ...NO_UDP, ...isOwnAddress, pass],
-    [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isOther(0, 67), ...isOwnAddress, pass],
+    [
+      ...IPV4,
+      ...UDP,
+      loadPayload(TRANSPORT_HEADER, 0, 2),
+      isOther(0, 67),
+      loadPayload(TRANSPORT_HEADER, 2, 2),
+      isOther(0, 67),
+      isOther(0, 68),
+      ...isOwnAddress,
+      pass,
+    ],
     // Its message is at gatewayd's packet socket by now, and the bridge must not learn a MAC from it that may be another machine's.
     [...unknown, ...CLIENT, verdict],
     [...unknown, PORT, isIn(DEVICES), ...refused("unleased")],
     [...unknown, ...refused("mac")],
     [...IPV4, ...UDP, loadPayload(TRANSPORT_HEADER, 0, 2), isEqual(0, 67), ...refused("dhcp-server")],
+    // A client takes an answer from whatever port it was sent.
+    [...IPV4, ...to(68), ...refused("dhcp-server")],
+    [...IPV6, ...to(546), ...refused("dhcp-server")],
+    // What a client says is at gatewayd's packet socket by now, and no other machine needs to hear it.
+    [...IPV4, ...to(67), ...isOwnAddress, verdict],
     // A fragment, whose ports are in another one.
     [...IPV4, ...isOwnAddress, pass],
-    [...CLIENT, pass],
+    [...CLIENT, verdict],
     [...IPV4, ...refused("ipv4")],
+    ...HIDING.map((rule) => [...rule, ...refused("encapsulated")]),
     [...ARP, ...source(NETWORK_HEADER, 8, 6), isIn(MACS, false), ...refused("arp")],
     [
       ...ARP,
