@@ -30,6 +30,8 @@ export class AnsweringThread {
   readonly #wakeUp = new EventFd();
   readonly #pulse = new Pulse();
   readonly #pending = new Int32Array(new SharedArrayBuffer(8));
+  /** By socket: how many of its queries are with the forwarder, where that is limited. */
+  readonly #shares = new Map<number, Int32Array>();
   readonly #left = new Map<number, () => void>();
   #worker: Worker | undefined;
   #unsent: ToWorker[] = [];
@@ -69,9 +71,15 @@ export class AnsweringThread {
     this.#send({ table, block });
   }
 
-  /** Answers queries at a socket, which stays the caller's, from a table whose block is there. */
-  serve(socket: ServedSocket): void {
-    this.#send({ serve: socket });
+  /**
+   * Answers queries at a socket, which stays the caller's, from a table whose block is there.
+   * @param most How many of its queries may be with the forwarder at once, beside the limit on all.
+   */
+  serve(socket: Omit<ServedSocket, "share">, most?: number): void {
+    if (most === undefined) return this.#send({ serve: socket });
+    const forwarded = new SharedArrayBuffer(4);
+    this.#shares.set(socket.socket, new Int32Array(forwarded));
+    this.#send({ serve: { ...socket, share: { most, forwarded } } });
   }
 
   /** Ends with a socket. Resolves when what had arrived there is answered, and the socket can be closed. */
@@ -81,6 +89,7 @@ export class AnsweringThread {
     this.#send({ leave: socket });
     await promise;
     this.#left.delete(socket);
+    this.#shares.delete(socket);
   }
 
   /** Forgets a table that no socket uses any more. */
@@ -95,9 +104,11 @@ export class AnsweringThread {
     return true;
   }
 
-  /** One of the queries that were with the forwarder is done with. */
-  forwarded(): void {
+  /** One of the queries that were with the forwarder is done with. @param socket Where it came in, over UDP. */
+  forwarded(socket?: number): void {
     Atomics.sub(this.#pending, FORWARDED, 1);
+    const share = socket === undefined ? undefined : this.#shares.get(socket);
+    if (share) Atomics.sub(share, 0, 1);
   }
 
   /** Asks for a sign of life. @returns false when it has not given the last one */

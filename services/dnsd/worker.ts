@@ -32,6 +32,8 @@ export interface ServedSocket {
   readonly table: number;
   /** True: queries that the table has no zone for are forwarded; false: they are refused. */
   readonly recursion: boolean;
+  /** How many of its queries may be with the forwarder at once, and the word that counts them; undefined: as many as of all. */
+  readonly share?: { readonly most: number; readonly forwarded: SharedArrayBuffer } | undefined;
 }
 
 export type ToWorker =
@@ -84,8 +86,9 @@ interface Table {
   reader: TableReader;
 }
 
-interface Served extends Omit<ServedSocket, "table"> {
+interface Served extends Omit<ServedSocket, "table" | "share"> {
   readonly table: Table;
+  readonly share: { readonly most: number; readonly forwarded: Int32Array } | undefined;
 }
 
 class Server {
@@ -119,10 +122,11 @@ class Server {
     this.#answerer ??= new Answerer(reader, false);
   }
 
-  serve({ socket, fd, table: id, recursion }: ServedSocket): void {
+  serve({ socket, fd, table: id, recursion, share: its }: ServedSocket): void {
     const table = this.#tables.get(id);
     if (!table) throw new Error(`there is no table ${id}`);
-    this.#sockets.set(socket, { socket, fd, table, recursion });
+    const share = its && { most: its.most, forwarded: new Int32Array(its.forwarded) };
+    this.#sockets.set(socket, { socket, fd, table, recursion, share });
     this.#epoll.add(fd, socket);
   }
 
@@ -170,7 +174,8 @@ class Server {
   }
 
   /** Answers one batch; epoll says so when there is more. @returns how many queries it had */
-  #serve({ socket, fd, table, recursion }: Served): number {
+  #serve(served: Served): number {
+    const { fd, table, recursion } = served;
     const batch = this.#batch, { buffer } = batch, counters = this.#counters;
     const answerer = this.#answerer!;
     answerer.table = table.reader;
@@ -194,7 +199,7 @@ class Server {
       first = i + 1;
       if (answered === DROP) counters.add(COUNTER.dropped);
       else if (answered === FORWARD) {
-        const query = this.#forward(socket, i, buffer.slice(at, at + length));
+        const query = this.#forward(served, i, buffer.slice(at, at + length));
         if (query) (forward ??= []).push(query);
       }
     }
@@ -208,12 +213,18 @@ class Server {
     if (failed > 0) this.#counters.add(COUNTER.unsent, failed);
   }
 
-  #forward(socket: number, slot: number, query: Uint8Array<ArrayBuffer>): ForwardedQuery | undefined {
-    if (Atomics.load(this.#pending, FORWARDED) >= this.#start.maxForwarded) {
+  #forward(
+    { socket, share }: Served,
+    slot: number,
+    query: Uint8Array<ArrayBuffer>,
+  ): ForwardedQuery | undefined {
+    const isOver = share && Atomics.load(share.forwarded, 0) >= share.most;
+    if (isOver || Atomics.load(this.#pending, FORWARDED) >= this.#start.maxForwarded) {
       this.#counters.add(COUNTER.overload);
       return undefined;
     }
     Atomics.add(this.#pending, FORWARDED, 1);
+    if (share) Atomics.add(share.forwarded, 0, 1);
     this.#counters.add(COUNTER.forwarded);
     return { socket, origin: this.#batch.origin(slot), query };
   }

@@ -28,7 +28,7 @@ export interface ForwardingOptions {
   readonly resolvers: readonly string[];
   readonly counters: Counters;
   /** See {@link AnsweringThread}: the queries of UDP are counted there, and those of TCP are to be. */
-  readonly thread: () => { forwarding(): boolean; forwarded(): void };
+  readonly thread: () => { forwarding(): boolean; forwarded(socket?: number): void };
   /** Called with a sentence. */
   readonly onTrouble: (what: string) => void;
 }
@@ -54,7 +54,7 @@ export class Forwarding {
   }
 
   /** Answers a query over UDP that the thread has counted as forwarded. @param network Undefined: it is gone. */
-  forward({ origin, query }: ForwardedQuery, id: string, network: () => Asking | undefined): void {
+  forward({ socket, origin, query }: ForwardedQuery, id: string, network: () => Asking | undefined): void {
     const { counters, thread } = this.#options;
     const work = this.#resolve(query, id, network, UDP_MAX).then((answer) => {
       const udp = network()?.udp;
@@ -63,7 +63,7 @@ export class Forwarding {
       this.#reply.setLength(0, answer.length);
       this.#reply.address(0, origin);
       counters.add(COUNTER.unsent, this.#reply.send(udp, 0, 1));
-    }).finally(() => thread().forwarded());
+    }).finally(() => thread().forwarded(socket));
     this.#follow(work);
   }
 

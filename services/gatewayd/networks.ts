@@ -8,7 +8,7 @@ import { type StreamAnswer, TcpServer } from "../dnsd/tcp.ts";
 import { AnsweringThread } from "../dnsd/thread.ts";
 import { TCP_MAX } from "../dnsd/wire.ts";
 import type { AgentReply, FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
-import { type Asking, Forwarding, MOST_FORWARDED } from "./forwarding.ts";
+import { type Asking, Forwarding, MOST_FORWARDED, MOST_OF_ONE } from "./forwarding.ts";
 import { HandedListener } from "./streams.ts";
 import { NetworkZones } from "./zones.ts";
 
@@ -205,14 +205,19 @@ export class Networks {
     if (udp !== undefined && tcp !== undefined) {
       // The new sockets are opened first, so that the network is answered all the time.
       served.sockets = { udp, streams: this.#listen(id, served, tcp) };
-      this.#thread.serve({ socket: number, fd: udp, table: number, recursion: zones.forwards });
+      this.#thread.serve({ socket: number, fd: udp, table: number, recursion: zones.forwards }, MOST_OF_ONE);
       this.#end(before, old);
     } else if (network.sockets) {
       served.sockets = undefined;
       this.#end(before, old);
     } else if (before) {
       this.#end(before, undefined);
-      if (old) this.#thread.serve({ socket: number, fd: old.udp, table: number, recursion: zones.forwards });
+      if (old) {
+        this.#thread.serve(
+          { socket: number, fd: old.udp, table: number, recursion: zones.forwards },
+          MOST_OF_ONE,
+        );
+      }
     }
     if (dhcp) this.dhcp?.serve({ ...network, dhcp }, handed.dhcp);
     else this.dhcp?.leave(id);
