@@ -50,6 +50,13 @@ export function withoutDerived(given: NexNetworkRecord, derived: NexNetworkRecor
   return Object.fromEntries(kept) as NexNetworkRecord;
 }
 
+/** The fields of {@link effectiveRecord} as machines are told them: the gateway is no name server where it does not answer DNS. */
+export function toldRecord(named: NamedNetwork): NexNetworkRecord {
+  const record = effectiveRecord(named), gateway = gatewayOf(named.record).toString();
+  if (named.settings.overlay.dns !== false) return record;
+  return { ...record, nameservers: record.nameservers?.filter((server) => server !== gateway) ?? [] };
+}
+
 /** The resolver settings of a network's machines, as resolv.conf(5) has them. */
 export interface Resolver {
   readonly nameservers: readonly string[];
@@ -59,8 +66,6 @@ export interface Resolver {
 
 /** A network's resolver; undefined where it has no name server. The gateway is one unless DNS is switched off there. */
 export function resolverOf(named: NamedNetwork): Resolver | undefined {
-  const { nameservers: all = [], domain } = effectiveRecord(named), { overlay } = named.settings;
-  const gateway = gatewayOf(named.record).toString();
-  const nameservers = all.filter((server) => server !== gateway || overlay.dns !== false);
+  const { nameservers = [], domain } = toldRecord(named);
   return nameservers.length ? { nameservers, ...domain ? { domain, search: [domain] } : {} } : undefined;
 }

@@ -5,7 +5,7 @@
 import { Cidr } from "../../common/ip.ts";
 import { networkFault } from "../../overlay/faults.ts";
 import type { View } from "../../overlay/view.ts";
-import { effectiveRecord } from "../../overlay_names/effective.ts";
+import { toldRecord } from "../../overlay_names/effective.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
 import type { NexNetworkRecord } from "../../store/records.ts";
@@ -70,7 +70,7 @@ function dhcpOf(
 ): string | undefined {
   if (settings.overlay.dhcp === false) return undefined;
   const { name } = settings.network;
-  const text = JSON.stringify(withMtu(effectiveRecord({ name, record, settings }), mtu));
+  const text = JSON.stringify(withMtu(toldRecord({ name, record, settings }), mtu));
   if (text.length <= SETTINGS_ROOM) return text;
   onTooLong(name, text.length);
   return undefined;
