@@ -9,6 +9,7 @@ import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { Gateways } from "./gateway/gateways.ts";
 import type { NameClaim } from "./name_claim.ts";
 import type { Askers } from "./gateway/askers.ts";
+import { MOST_DECLINED } from "./gateway/port_shares.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 import type { UnderlayWatch } from "./underlay_watch.ts";
@@ -68,7 +69,7 @@ export function reportHealth(
     readonly underlay: UnderlayWatch;
     readonly gateways: Gateways;
     readonly ports: Ports;
-    readonly askers: Pick<Askers, "full">;
+    readonly askers: Pick<Askers, "full" | "declining">;
   },
 ): void {
   const { storeGuard, view, host, counters } = context;
@@ -150,6 +151,18 @@ export function reportHealth(
         `${port}, a port of network ${name}, has ${most} leases, as many as it may have, and more are asked for` +
         (others.length ? `; so have ${others.length} more ports` : ""),
       fix: `if so many machines are behind it: "strand attach ${name} --device ${port} --leases N"`,
+      blocks: false,
+    };
+  });
+  daemon.check(() => {
+    const [first, ...others] = askers.declining;
+    if (!first) return undefined;
+    const { network, port } = first, name = view.network(network)?.name ?? network;
+    return {
+      what: `${port}, a port of network ${name}, has declined ${MOST_DECLINED} addresses, as many as it may` +
+        (others.length ? `; so have ${others.length} more ports` : ""),
+      fix: `see "strand get declined ${name}", and what the machines behind it find in use; ` +
+        `"strand delete declined ${name} IP" gives an address back to use`,
       blocks: false,
     };
   });

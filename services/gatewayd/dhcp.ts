@@ -8,6 +8,7 @@ import { libc } from "../../ffi/libc.ts";
 import { FrameBatch } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
 import { macFromBytes } from "../common/mac.ts";
+import { MESSAGES, PortLimits } from "../common/port_limits.ts";
 import { messageOf } from "../common/refusal.ts";
 import { isTracing, type Span, traceparentOf } from "../common/tracing.ts";
 import { Frame, PAYLOAD_AT, writeFrame } from "../dhcpd/frame.ts";
@@ -20,7 +21,6 @@ import { readNetwork } from "../nex/network.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
 import type { AgentReply, Ask } from "../overlay_names/gateway_messages.ts";
 import type { DhcpAnswerer } from "./networks.ts";
-import { PortLimits } from "./port_limits.ts";
 import { DhcpTraces } from "./traces.ts";
 
 const SLOTS = 64, SIZE = 2048;
@@ -230,7 +230,7 @@ export class DhcpPorts implements DhcpAnswerer {
       if (name === undefined || name === BRIDGE) continue;
       if (name === VXLAN) counts.tunnel++;
       else if (now - received > MOST_WAITED) counts.late++;
-      else if (!this.#limits.take(served.id, port)) counts.limited++;
+      else if (!this.#limits.take(served.id, port, MESSAGES)) counts.limited++;
       else this.#read(served, slot, { index: port, name }, received);
     }
   }

@@ -7,6 +7,7 @@ import type { Guard } from "../store/types.ts";
 import { BitSet } from "./bit_set.ts";
 import { exhausted, taken } from "./claim_errors.ts";
 import { Cursor } from "./cursor.ts";
+import { Quarantined } from "./quarantined.ts";
 import type { Space } from "./space.ts";
 import type { View } from "./view.ts";
 
@@ -41,11 +42,11 @@ export class Claims {
   readonly #given = new Set<number>();
   /** Those of {@link share}. */
   readonly #shared = new Set<number>();
+  readonly #quarantined: Quarantined;
   readonly #space: Space;
   /** The places between which the next free address is searched, both included. */
   readonly #searched: readonly [first: number, last: number];
   readonly #reservedAt: (address: number) => string | undefined;
-  readonly #now: number;
 
   /**
    * @param now Milliseconds since the epoch.
@@ -60,13 +61,13 @@ export class Claims {
     options: { readonly range4?: GivenRange | undefined; readonly reservedAt?: Claims["reservedAt"] } = {},
   ) {
     const space = this.#space = view.space(network.id);
-    this.#now = now;
     this.#reservedAt = options.reservedAt ?? ((address) => space.reservedAt(address));
     this.#view = view;
     this.#network = network;
     this.#read = readAllocation(view, network.id);
     this.#range = rangeOf(network);
     this.#first = this.#range.first.u32;
+    this.#quarantined = new Quarantined(view, network.id, this.#first, now);
     this.#gateway = gatewayOf(network).u32;
     const { record } = this.#read;
     this.#bits = record ? storedBits(network, record).copy() : freshBits(network);
@@ -87,13 +88,15 @@ export class Claims {
 
   /**
    * Allocates the next free address after the last one allocated, so that a released address is not reused soon. Addresses
-   * that were released less than a minute ago come last, the oldest first.
+   * that were released less than a minute ago come last, the oldest first; after them, one in quarantine: the one declined
+   * longest ago.
    *
    * @throws Refusal "exhausted" with the network's name and size
    */
   takeNext(): Ip {
     const place = this.#next();
     if (place === undefined) throw this.#exhausted();
+    this.#quarantined.given(place);
     this.#cursor.taken(place, true);
     this.#set(place);
     return Ip.from4(this.#first + place);
@@ -107,7 +110,7 @@ export class Claims {
     for (const place of this.#cursor.resting()) {
       if (place >= first && place <= last && this.#isFree(place)) return place;
     }
-    return undefined;
+    return this.#quarantined.oldest((place) => place >= first && place <= last && this.#isUsable(place));
   }
 
   #exhausted(): Refusal {
@@ -131,16 +134,13 @@ export class Claims {
   }
 
   #isFree(place: number): boolean {
-    return !this.#bits.has(place) && !this.#own(place) && !this.#held(place) &&
-      this.#reservedAt(this.#first + place) === undefined && !this.#withheld(place);
+    return this.#isUsable(place) && !this.#quarantined.has(place);
   }
 
-  /** True for an address in quarantine. */
-  #withheld(place: number): boolean {
-    const { withheld } = this.#space;
-    if (withheld.size === 0) return false;
-    const record = withheld.get(Ip.from4(this.#first + place).toString());
-    return record !== undefined && record.until * 1000 > this.#now;
+  /** True for an address that is free, or in quarantine. */
+  #isUsable(place: number): boolean {
+    return !this.#bits.has(place) && !this.#own(place) && !this.#held(place) &&
+      this.#reservedAt(this.#first + place) === undefined;
   }
 
   /**
@@ -154,7 +154,7 @@ export class Claims {
     if (reserved !== undefined) throw taken(this.#network, address, `${reserved}, for which it is reserved`);
     const isShared = this.#shared.has(i) || this.#space.allowed.isAllowed(address.u32);
     if (!isShared && this.#bits.has(i)) throw taken(this.#network, address, "another allocation");
-    if (this.#withheld(i)) {
+    if (this.#quarantined.has(i)) {
       throw new Refusal("exists", `${address} of network ${name} is in quarantine: it was found in use`);
     }
     this.#shared.add(i);
@@ -195,6 +195,7 @@ export class Claims {
     const place = address.u32 - this.#first;
     if (this.#reservedAt(address.u32) === undefined) this.#bits.delete(place);
     this.#given.delete(place);
+    this.#quarantined.undoGiven(place);
     this.#cursor.undoTaken(place);
     this.#full = false;
   }
@@ -224,6 +225,7 @@ export class Claims {
   /** Adds the changes to the transaction. */
   writeTo(builder: PlanBuilder): void {
     if (this.#changed) writeBits(this.#view, this.#network, this.#read, this.#bits, builder);
+    this.#quarantined.writeTo(builder);
     if (!this.#cursor.changed) return;
     const key = this.#view.keys.cursor(this.#network.id);
     const record = this.#cursor.record(this.#view.cursor(this.#network.id));

@@ -118,10 +118,34 @@ Deno.test("the next free address is within the set range, not reserved and not i
   });
   const claims = new Claims(it.view, network, AT);
   assert.deepEqual([1, 2, 3].map(() => `${claims.takeNext()}`), ["10.0.0.4", "10.0.0.7", "10.0.0.8"]);
+  assert.equal(`${claims.takeNext()}`, "10.0.0.6", "once no other one is left");
   assert.throws(() => claims.takeNext(), {
     code: "exhausted",
     message: "network blue: none of the 5 addresses from 10.0.0.4 to 10.0.0.8 is left",
   });
+});
+
+Deno.test("where only addresses in quarantine are left, the one declined longest ago is given, and leaves it", () => {
+  const it = setUp(), { keys } = it, key = (n: number) => keys.withheldAddress(network.id, `10.0.0.${n}`);
+  it.put({
+    [keys.settings(network.id)]: {
+      network: { name: "blue", Range4: { begin: "10.0.0.6", end: "10.0.0.8" } },
+    },
+    [key(5)]: { mac, until: AT / 1000 + 1 },
+    [key(6)]: { mac, until: AT / 1000 + 30 },
+    [key(7)]: { mac, until: AT / 1000 + 10 },
+    [key(8)]: { mac, until: AT / 1000 + 20 },
+    [key(9)]: { mac, until: AT / 1000 + 1 },
+  });
+  const claims = new Claims(it.view, network, AT), builder = new PlanBuilder();
+  assert.deepEqual([1, 2].map(() => `${claims.takeNext()}`), ["10.0.0.7", "10.0.0.8"]);
+  claims.undoTake(Ip.parse("10.0.0.8"));
+  claims.writeTo(builder);
+  assert.ok(it.commit(builder.plan()));
+  assert.deepEqual(
+    [...it.view.space(network.id).withheld.keys()].sort(),
+    [5, 6, 8, 9].map((n) => `10.0.0.${n}`),
+  );
 });
 
 Deno.test("planSweep() keeps reserved addresses claimed, and frees nothing while a reservation cannot be read", () => {

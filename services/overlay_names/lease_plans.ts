@@ -25,6 +25,8 @@ export interface LeasingHost extends Reach {
   readonly timestamp: () => string;
   /** The port that the client is behind; undefined: its lease goes on where it is. */
   readonly port?: string | undefined;
+  /** The port that the client's message came in by, also a container's. */
+  readonly heardAt?: string | undefined;
   /** The span in which a lease is given, as W3C's traceparent. */
   readonly traceparent?: string | undefined;
 }
@@ -106,7 +108,9 @@ export function planLeaseChange(leases: LeasingNetwork, change: LeaseChange): En
   }
   if (declined) {
     const key = keys.withheldAddress(network, declined.address);
-    builder.guard(view.guard(key)).put(key, writeSandRecord({ mac, until: declined.until }));
+    const { hostname, heardAt } = leases.host,
+      at = heardAt === undefined ? {} : { host: hostname, port: heardAt };
+    builder.guard(view.guard(key)).put(key, writeSandRecord({ mac, until: declined.until, ...at }));
   }
   // Every plan that makes or renames an endpoint writes the claims, so that no two hosts do so unseen of each other.
   if (kept && !renamed) return builder.plan();

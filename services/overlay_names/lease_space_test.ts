@@ -17,7 +17,7 @@ function setUp() {
   const it = namedLab(), { view } = it, id = idOf(1);
   it.apply(blue);
   let made = 0;
-  const on = (hostname: string, ip = "192.0.2.1", traceparent?: string) => {
+  const on = (hostname: string, ip = "192.0.2.1", traceparent?: string, heardAt?: string) => {
     const record = view.network(id), { settings } = view.space(id);
     assert(record && settings);
     const host = {
@@ -27,6 +27,7 @@ function setUp() {
       newId: () => `e${++made}`,
       timestamp: () => "",
       traceparent,
+      heardAt,
     };
     return new OverlayLeases(view, record, settings, host, NOW);
   };
@@ -106,6 +107,19 @@ Deno.test("a container that asks by DHCP has its own address; nothing of it is w
   const [network] = leases.networks();
   assert(network);
   assert.equal(planDecline(leases, network, member, NOW), undefined);
+});
+
+Deno.test("an address that was declined is in quarantine with the host and port by which it was", () => {
+  const it = setUp(), planned = it.lease(it.on("h1"), mac(1));
+  assert(planned.kind === "commit" && it.commit(planned.plan));
+  const leases = it.on("h1", "192.0.2.1", undefined, "tap0"), member = leases.member(mac(1));
+  const [network] = leases.networks();
+  const plan = network && member && planDecline(leases, network, member, NOW);
+  assert(plan && it.commit(plan));
+  assert.deepEqual([...it.view.space(it.id).withheld], [[
+    "10.0.0.2",
+    { mac: mac(1), until: NOW + 24 * 3600, host: "h1", port: "tap0" },
+  ]]);
 });
 
 Deno.test("leases that are asked for at the same time share a transaction; of two for one address the second is planned again", () => {

@@ -220,8 +220,13 @@ export const reservation = z.looseObject({
   shared: z.boolean().optional(),
 });
 
-/** An address in quarantine: until when, in seconds since the epoch, and the client that found it in use. */
-export const withheldAddress = z.looseObject({ mac: text, until: z.int().nonnegative() });
+/** An address in quarantine: until when, in seconds since the epoch, and the client that found it in use, with its host and port. */
+export const withheldAddress = z.looseObject({
+  mac: text,
+  until: z.int().nonnegative(),
+  host: text.optional(),
+  port: text.optional(),
+});
 
 /** The client that had an address last: its MAC, and when its lease ended, in seconds since the epoch. */
 export const formerAddress = z.looseObject({ mac: text, ended: z.int().nonnegative() });

@@ -1,18 +1,22 @@
 /**
  * Decides which DHCP clients of a port are answered. Clients with the MAC of a machine elsewhere are refused, and so
- * are more leases than the port may have.
+ * is what would be more than the port may have: leases, writes to etcd, addresses in quarantine.
  */
+import { isInterfaceName } from "../../common/interface_name.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { Type } from "../../dhcpd/numbers.ts";
 import { isEndpointMac } from "../../overlay/create_endpoints.ts";
 import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
 import type { Space } from "../../overlay/space.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
-import { macNumber } from "../../overlay/state.ts";
+import { BRIDGE, macNumber, PROBE, UPLINK, VXLAN } from "../../overlay/state.ts";
 import type { Ask } from "../../overlay_names/gateway_messages.ts";
 import type { Context } from "../context.ts";
 import { NetworkNamespace } from "../kernel/network_namespace.ts";
+import { type DecliningPort, MOST_DECLINED, PortShares } from "./port_shares.ts";
 
+/** Links of a network's namespace that no machine is behind. */
+const OWN_LINKS = new Set(["lo", BRIDGE, VXLAN, UPLINK, PROBE]);
 /** For how long a lease that is asked for counts before it is written, in ms; dhcpd gives up on it by then. */
 const PENDING_MS = 12_000;
 
@@ -26,6 +30,12 @@ export interface Refused {
   "port-full": number;
   /** The MAC is of the form that agents give to endpoints, and no endpoint's of this host. */
   "endpoint-mac": number;
+  /** The network's bridge has no port of that name. */
+  "no-port": number;
+  /** The port has declined as many addresses as it may. */
+  "port-declines": number;
+  /** The port has asked for more than may be written for it. */
+  "port-writes": number;
   /** The agent is on hold. */
   held: number;
   /** Too many leases of the network are being written. */
@@ -46,6 +56,9 @@ export class Askers {
     posing: 0,
     "port-full": 0,
     "endpoint-mac": 0,
+    "no-port": 0,
+    "port-declines": 0,
+    "port-writes": 0,
     held: 0,
     overload: 0,
   };
@@ -54,9 +67,16 @@ export class Askers {
   /** By port: the MACs that have asked for a lease, and when by performance.now(). */
   readonly #pending = new Map<string, Map<string, number>>();
   readonly #full = new Map<string, FullPort>();
+  readonly #shares: PortShares;
 
   constructor(context: () => Context) {
     this.#context = context;
+    this.#shares = new PortShares(context);
+  }
+
+  /** The ports that have declined as many addresses as they may. */
+  get declining(): DecliningPort[] {
+    return this.#shares.declining;
   }
 
   /** The ports that were asked for too many leases, and still have as many as they may have. */
@@ -73,6 +93,7 @@ export class Askers {
   mayAsk(asked: Ask): boolean {
     const { view, host } = this.#context(), { network, mac, port } = asked, space = view.space(network);
     const [holder] = space.holdersOfMac(macNumber(mac));
+    if (!this.#isPort(network, port)) return this.#refuse("no-port", asked);
     if (holder && holder.host !== host.hostname) {
       const what = `asks for an address here, and has ${holder.address} on ${holder.host}`;
       return this.#refuse("elsewhere", asked, `${mac} ${what}: it is answered once that has ended`);
@@ -88,7 +109,7 @@ export class Askers {
       const its = holder.record.overlay_veth_name || holder.record.strand_port || "no port";
       return this.#refuse("posing", asked, `${asks}, and is the MAC of ${holder.address} at ${its}`);
     }
-    return this.#isWithinLimit(asked, space, holder);
+    return this.#isWithinLimit(asked, space, holder) && this.#isWithinShare(asked, space);
   }
 
   /** True for a machine that is known at this port, or may have come to it since its port has gone. */
@@ -98,6 +119,13 @@ export class Askers {
     if (its === undefined || its === port) return true;
     using namespace = NetworkNamespace.openIfAny(this.#context().namespacePath(network));
     return namespace?.has(its) !== true;
+  }
+
+  /** gatewayd says what it was heard at, and the lease's record will: every host has to be able to read that. */
+  #isPort(network: string, port: string): boolean {
+    if (!isInterfaceName(port) || OWN_LINKS.has(port)) return false;
+    using namespace = NetworkNamespace.openIfAny(this.#context().namespacePath(network));
+    return namespace?.has(port) === true;
   }
 
   #isWithinLimit(asked: Ask, space: Space, holder: OverlayEndpoint | undefined): boolean {
@@ -119,6 +147,24 @@ export class Askers {
     if (pending.size) this.#pending.set(key, pending);
     else this.#pending.delete(key);
     return true;
+  }
+
+  #isWithinShare(asked: Ask, space: Space): boolean {
+    const { port } = asked;
+    if (!this.#shares.mayDecline(asked, space)) {
+      const what = `${port} has declined ${MOST_DECLINED} addresses, as many as it may`;
+      return this.#refuse(
+        "port-declines",
+        asked,
+        `${what}: the next ones that its machines decline stay in use`,
+      );
+    }
+    if (this.#shares.mayWrite(asked, space)) return true;
+    return this.#refuse(
+      "port-writes",
+      asked,
+      `${port} asks for leases faster than they are written for one port`,
+    );
   }
 
   #leasesOf(space: Space, port: string): OverlayEndpoint[] {

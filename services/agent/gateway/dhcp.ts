@@ -29,6 +29,8 @@ interface From {
   readonly network: string;
   /** Undefined: a container's, which is known by its record. */
   readonly port: string | undefined;
+  /** The port, also a container's. */
+  readonly heardAt: string;
   readonly question: number;
   readonly answer: (reply: AgentReply) => void;
   /** Ended when it is answered. */
@@ -90,7 +92,7 @@ export class GatewayDhcp {
       })
       : undefined;
     try {
-      this.#started().take({ network: id, port, question, answer, span }, {
+      this.#started().take({ network: id, port, heardAt: asked.port, question, answer, span }, {
         message: new Question(asked),
         mac,
         unicast: asked.unicast,
@@ -121,7 +123,7 @@ export class GatewayDhcp {
     return this.#exchanges = new Exchanges<From, Question, SandRecord>({
       store: { ...store, committer: writer },
       spaces: {
-        of: ({ network, port, span }) => this.#space(network, port, span),
+        of: (from) => this.#space(from),
         isUnreadable: ({ network }) => {
           try {
             view.refuseUnreadable(network);
@@ -153,7 +155,7 @@ export class GatewayDhcp {
     });
   }
 
-  #space(network: string, port: string | undefined, span: Span | undefined) {
+  #space({ network, port, heardAt, span }: From) {
     const { view, host } = this.#context();
     const record = view.network(network), { settings } = view.space(network);
     if (!record || !settings) throw new Error(`network ${network} has no settings any more`);
@@ -161,7 +163,14 @@ export class GatewayDhcp {
     if (!offering) this.#offerings.set(network, offering = { offers: new Offers(), used: 0 });
     offering.used = performance.now();
     const traceparent = traceparentOf(span);
-    const leasing = { ...hostOf(host), newId: () => crypto.randomUUID(), timestamp, port, traceparent };
+    const leasing = {
+      ...hostOf(host),
+      newId: () => crypto.randomUUID(),
+      timestamp,
+      port,
+      heardAt,
+      traceparent,
+    };
     return {
       space: new OverlayLeases(view, record, settings, leasing, this.#now),
       offers: offering.offers,

@@ -1,9 +1,16 @@
-/** Limits how many DHCP messages each port of a network may send, so that no machine uses up what others need. */
+/** Limits how often each port of a network may do something, so that no machine uses up what others need. */
 
-/** Messages a second, and at once, of one port. */
-const RATE = 500, BURST = 1000;
 /** The most ports that are remembered; those that were quiet longest are forgotten. */
 const MOST = 4096;
+
+/** How often a second, and how often at once. */
+export interface Rate {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+/** The limit on what one port may send to the DHCP server, whatever it is. */
+export const MESSAGES: Rate = { rate: 500, burst: 1000 };
 
 interface Bucket {
   left: number;
@@ -18,11 +25,11 @@ export class PortLimits {
   /** @param now A monotonic clock in ms. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** True when the port may send one more message, which is counted. */
-  take(network: string, port: number): boolean {
+  /** True when the port may do it once more, which is counted. */
+  take(network: string, port: number | string, { rate, burst }: Rate): boolean {
     const key = `${network} ${port}`, now = this.now();
-    const { left = BURST, at = now } = this.#ports.get(key) ?? {};
-    const filled = Math.min(BURST, left + (now - at) * RATE / 1000);
+    const { left = burst, at = now } = this.#ports.get(key) ?? {};
+    const filled = Math.min(burst, left + (now - at) * rate / 1000);
     this.#ports.delete(key);
     this.#ports.set(key, { left: filled < 1 ? filled : filled - 1, at: now });
     if (this.#ports.size > MOST) this.#ports.delete(this.#ports.keys().next().value ?? "");
