@@ -7,6 +7,8 @@ import { heldIn } from "../nex/held.ts";
 import { addMembers, deleteMembers, updateMembers } from "../nex/members.ts";
 import { addNetwork, deleteNetwork, findNetwork, replaceNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
+import { strandingOptions } from "../nex/stranding_options.ts";
+import type { NexNetworkRecord } from "../store/records.ts";
 import { declinedIn, deleteDeclined } from "../nex/quarantine.ts";
 import { effectiveRecord } from "../overlay_names/effective.ts";
 import { findNamed, planChangeNamed } from "../overlay_names/networks.ts";
@@ -61,6 +63,10 @@ export function nexApi(
   /** Like `kindOf` for a change, whose plan itself refuses a name of neither kind. */
   const found = async (name: string) =>
     !view.network(name) && await overlays?.knows(name) ? overlays : undefined;
+  /** One without an overlay may have any options, as with Nex. */
+  const warnOfOptions = (network: NexNetworkRecord) => {
+    for (const what of strandingOptions(network)) warn(`network ${network.name}: ${what}`);
+  };
   return {
     GetNetworks: () => ({
       nets: [...[...view.networks()].map(({ name }) => name), ...overlays?.names() ?? []].sort(),
@@ -114,6 +120,7 @@ export function nexApi(
       const asked = networkFrom(network);
       if (view.deleted.has(name)) await nex.sweepNetwork(name);
       await nex.change((draft) => addNetwork(draft, asked));
+      warnOfOptions(asked);
       return done;
     },
     async UpdateNetwork(update) {
@@ -137,6 +144,8 @@ export function nexApi(
         }
         return replaceNetwork(draft, before, updatedNetwork(before.record, update));
       });
+      const now = view.network(name)?.record;
+      if (update.optionsPresent.length && now) warnOfOptions(now);
       return done;
     },
     async DeleteNetwork({ name }) {
@@ -202,7 +211,11 @@ export function nexApi(
     },
     async Apply(request) {
       try {
-        return { objects: await new ApplyBoth(nex, overlays).apply(request) };
+        const objects = await new ApplyBoth(nex, overlays).apply(request);
+        for (const network of request.dryRun ? [] : request.networks) {
+          if (!network.overlay) warnOfOptions(networkFrom(network));
+        }
+        return { objects };
       } catch (error) {
         if (!request.everyRefusal || !(error instanceof Refusals)) throw error;
         return { refused: error.all.map(refusedTo) };

@@ -83,6 +83,19 @@ Deno.test("a name has a thousand members at most, and a warning names three of t
   assert.equal(objects?.[0]?.action, "unchanged");
 });
 
+Deno.test("Apply takes a network whose options strand its machines, as Nex does, and warns", async () => {
+  const { Apply, GetNetwork, warned } = api();
+  const { net } = await GetNetwork({ name: "mini" });
+  assert(net);
+  const networks = [{ ...net, options: [{ number: 3, value: "10.9.0.1" }] }] as never;
+  await Apply({ networks, members: [], dryRun: true, everyRefusal: false });
+  assert.deepEqual(warned, []);
+  await Apply({ networks, members: [], dryRun: false, everyRefusal: false });
+  assert.deepEqual(warned, [
+    'network mini: options: number 3 (value "10.9.0.1"): the router 10.9.0.1 is outside the subnet 10.0.0.0/24',
+  ]);
+});
+
 Deno.test("Apply refuses a name that another member has, unless both call it shared", async () => {
   const { Apply, warned, member } = api();
   const apply = async (...list: ReturnType<typeof member>[]) =>

@@ -4,6 +4,7 @@ import { invalid, Refusal } from "../common/refusal.ts";
 import { checkNetwork } from "../nex/check_network.ts";
 import { inRange, type Network } from "../nex/network.ts";
 import { type Action, unknownFields } from "../nex/networks.ts";
+import { strandingOptions } from "../nex/stranding_options.ts";
 import { gatewayOf, rangeOf } from "../overlay/claims.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import { type NetworkOptions, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
@@ -248,6 +249,8 @@ function checkSettings(
       }: ${set.dhcp4server} is not the gateway ${gateway}, at which the hosts of an overlay network answer`,
     );
   }
+  const [stranding] = strandingOptions(set);
+  if (stranding !== undefined) throw invalid(field(stranding));
   if ((set.domain ?? "").length > LONGEST_DOMAIN) {
     throw invalid(
       `${field("domain")}: "${set.domain}" leaves no room for names: at most ${LONGEST_DOMAIN} characters`,

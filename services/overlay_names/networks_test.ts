@@ -143,6 +143,15 @@ Deno.test("range and gateway of an overlay network cannot change, and a refusal 
     { dhcp4server: "10.0.0.3" },
     "network blue: dhcp4server: 10.0.0.3 is not the gateway 10.0.0.1, at which the hosts of an overlay network answer",
   );
+  const options = (number: number, value: string) => ({ options: [{ number, value }] });
+  refuses(
+    options(3, "10.9.0.1"),
+    'network blue: options: number 3 (value "10.9.0.1"): the router 10.9.0.1 is outside the subnet 10.0.0.0/24',
+  );
+  refuses(
+    options(1, "255.0.0.0"),
+    'network blue: options: number 1 (value "255.0.0.0"): the mask of the subnet is 255.255.255.0',
+  );
   const { named: { record: { id } } } = it.apply(blue);
   refuses(
     { subnet4: "10.0.1.0/24" },
