@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { sendFrames } from "../../ffi/packet.ts";
+import { Ip } from "../../services/common/ip.ts";
 import { macToBytes } from "../../services/common/mac.ts";
-import { clientMessage } from "../../services/dhcpd/client_message.ts";
+import { type ClientMessage, clientMessage } from "../../services/dhcpd/client_message.ts";
 import { PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
-import { CLIENT_PORT, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
+import { CLIENT_PORT, Opt, SERVER_PORT, Type } from "../../services/dhcpd/numbers.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { LeaseClient } from "../bench/lease_client.ts";
 import { until } from "../lab/until.ts";
@@ -15,8 +16,12 @@ import { ipIn, Machine } from "./ports.ts";
 const mac = (number: number) => `52:54:00:00:00:${number.toString(16).padStart(2, "0")}`;
 
 /** A DISCOVER as a machine sends it; `to`: the frame's destination. */
-function discover(from: string, to = "ff:ff:ff:ff:ff:ff"): Uint8Array<ArrayBuffer> {
-  const payload = clientMessage({ type: Type.discover, mac: from });
+function discover(from: string, to?: string): Uint8Array<ArrayBuffer> {
+  return framed({ type: Type.discover, mac: from }, to);
+}
+
+function framed(message: ClientMessage, to = "ff:ff:ff:ff:ff:ff"): Uint8Array<ArrayBuffer> {
+  const payload = clientMessage(message), from = message.mac;
   const out = new Uint8Array(2048);
   out.set(payload, PAYLOAD_AT);
   const addresses = {
@@ -63,6 +68,7 @@ const cases: readonly (readonly [name: string, holds: (it: GatewayLab) => Promis
     limits,
   ],
   ["a reply waits until its client's port can send", waits],
+  ["machines behind one port decline and renew no more than their share", shares],
   [
     "etcd and hosts go away: known machines renew, names resolve, and leases of a host that is gone end",
     away,
@@ -222,4 +228,44 @@ async function waits(it: GatewayLab) {
   await until("the agent has answered", async (see) => see(await offered()) > before.offered);
   await ipIn(one.namespaceOf(blue), `link set ${port} up`);
   assert.ok(await lease > 0);
+}
+
+async function shares(it: GatewayLab) {
+  const one = it.host(1), blue = await it.network("blue");
+  await one.attach(blue);
+  const vm = await Machine.on(one, blue, mac(1)), other = await Machine.on(one, blue, mac(2));
+  using client = new LeaseClient(vm.host.path, 60_000);
+  for (let n = 0x10; n < 0x1b; n++) await client.exchange(mac(n));
+  const leases = (await it.leases(blue)).map(({ target_veth_mac, target_veth_ip }) => ({
+    mac: String(target_veth_mac),
+    address: Ip.parse(String(target_veth_ip).split("/")[0] ?? ""),
+  }));
+  assert.equal(leases.length, 11);
+
+  // Machines that renew hundreds of times a second have some of that written.
+  const renewals = leases.flatMap(({ mac, address }) =>
+    Array.from({ length: 40 }, (_, xid) => framed({ type: Type.request, mac, xid, ciaddr: address.u32 }))
+  );
+  const revision = await it.lab.kv.revision();
+  for (const part of chunks(renewals, 44)) {
+    send(vm.host.path, "eth0", part);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await counted(it, one, "port-writes");
+  assert.notEqual((await other.lease()).address, "");
+  assert.ok(await it.lab.kv.revision() - revision < 250);
+
+  // The share of writes is there again, and eight of eleven declined addresses are put aside.
+  const decline = ({ mac, address }: typeof leases[number]) =>
+    framed({ type: Type.decline, mac, options: [[Opt.requestedAddress, address.bytes]] });
+  await until("as many are put aside as may be", async (see) => {
+    send(vm.host.path, "eth0", leases.map(decline));
+    return see([...await it.lab.kv.under(`/sc-net/strand/net/${blue}/withheld/`)].length) === 8;
+  });
+  await counted(it, one, "port-declines");
+  assert.match(
+    (await one.api.status("/readyz")).body,
+    /port\d+, a port of network blue, has declined 8 addresses/,
+  );
+  assert.equal([...await it.lab.kv.under(`/sc-net/strand/net/${blue}/withheld/`)].length, 8);
 }
