@@ -3,6 +3,9 @@ import { Ip } from "../common/ip.ts";
 import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { View } from "./view.ts";
 
+/** What a transaction has besides: the network's claims and its cursor, and the absence of SAND's locks. */
+const OWN_ROOM = 6;
+
 /** They are known by their places in the network's range, as those that are claimed. */
 export class Quarantined {
   readonly #reused = new Set<number>();
@@ -44,9 +47,11 @@ export class Quarantined {
     this.#reused.delete(place);
   }
 
-  /** Ends the quarantines of those that are given. */
+  /** Ends the quarantines of those that are given, as far as the transaction has room: others end by themselves. */
   writeTo(builder: PlanBuilder): void {
     for (const place of this.#reused) {
+      if (builder.room < OWN_ROOM) break;
+      this.#reused.delete(place);
       const key = this.view.keys.withheldAddress(this.network, this.#address(place));
       builder.guard(this.view.guard(key)).remove(key);
     }

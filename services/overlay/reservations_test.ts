@@ -148,6 +148,22 @@ Deno.test("where only addresses in quarantine are left, the one declined longest
   );
 });
 
+Deno.test("a transaction takes as many addresses out of quarantine as it has room for", () => {
+  const it = setUp(), { keys } = it, many = Array.from({ length: 200 }, (_, i) => `10.0.0.${i + 10}`);
+  const set = { begin: "10.0.0.10", end: "10.0.0.209" };
+  it.put({
+    [keys.settings(network.id)]: { network: { name: "blue", Range4: set } },
+    ...Object.fromEntries(
+      many.map((a) => [keys.withheldAddress(network.id, a), { mac, until: AT / 1000 + 9 }]),
+    ),
+  });
+  const claims = new Claims(it.view, network, AT), builder = new PlanBuilder();
+  for (const _ of many) claims.takeNext();
+  claims.writeTo(builder);
+  assert.ok(builder.room >= 0 && it.commit(builder.plan()));
+  assert.ok(it.view.space(network.id).withheld.size < 90);
+});
+
 Deno.test("planSweep() keeps reserved addresses claimed, and frees nothing while a reservation cannot be read", () => {
   const it = setUp(), late = AT + 2 * GRACE_MS;
   assert.equal(planSweep(it.view, network, new Map([[5, AT]]), late).plan, undefined);

@@ -124,7 +124,7 @@ export class Askers {
   /** gatewayd says what it was heard at, and the lease's record will: every host has to be able to read that. */
   #isPort(network: string, port: string): boolean {
     if (!isInterfaceName(port) || OWN_LINKS.has(port)) return false;
-    using namespace = NetworkNamespace.openIfAny(this.#context().namespacePath(network));
+    using namespace = NetworkNamespace.openOrNone(this.#context().namespacePath(network));
     return namespace?.has(port) === true;
   }
 

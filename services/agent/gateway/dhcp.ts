@@ -83,15 +83,15 @@ export class GatewayDhcp {
     const record = view.network(id);
     if (!record || view.isDeleted(id)) return;
     if (storeGuard.hold) return void refused.held++;
-    if (!this.askers.mayAsk(asked)) return;
-    if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
-    const span = isTracing
-      ? startSpan("answer DHCP", {
-        parent: parentOf(asked.traceparent),
-        attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
-      })
-      : undefined;
     try {
+      if (!this.askers.mayAsk(asked)) return;
+      if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
+      const span = isTracing
+        ? startSpan("answer DHCP", {
+          parent: parentOf(asked.traceparent),
+          attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
+        })
+        : undefined;
       this.#started().take({ network: id, port, heardAt: asked.port, question, answer, span }, {
         message: new Question(asked),
         mac,
