@@ -27,6 +27,7 @@ const RTMSG = 12,
   RTA_GATEWAY = 5,
   RTA_PRIORITY = 6,
   RTA_METRICS = 8,
+  RTA_MULTIPATH = 9,
   RTA_CACHEINFO = 12,
   RTA_TABLE = 15;
 const RTM_F_FIB_MATCH = 0x2000;
@@ -144,6 +145,39 @@ export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
       if (route) list.push(route);
     },
   );
+}
+
+/** A route of any table with all links that it leads over. */
+export interface Way {
+  /** 4 octets. */
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+  readonly links: readonly number[];
+}
+
+/** Lists the IPv4 unicast routes of all tables, those over several links included. */
+export function listWays(netlink: Netlink): Promise<Way[]> {
+  const fixed = new Uint8Array(RTMSG);
+  fixed[0] = AF_INET;
+  const message = encodeMessage(RTM_GETROUTE, 0, fixed, []);
+  return netlink.dump("list the routes of all tables", message, () => [] as Way[], (list, view, from, to) => {
+    if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
+    const found = readAttributes(view, from + RTMSG, to), destination = found.get(RTA_DST);
+    const links: number[] = [],
+      only = found.get(RTA_OIF)?.getUint32(0, true),
+      several = found.get(RTA_MULTIPATH);
+    if (only !== undefined) links.push(only);
+    // struct rtnexthop {u16 length, u8 flags, u8 hops, i32 index}, each with attributes.
+    for (let at = 0; several && at + 8 <= several.byteLength;) {
+      links.push(several.getInt32(at + 4, true));
+      at += Math.max(8, several.getUint16(at, true) + 3 & ~3);
+    }
+    list.push({
+      destination: destination ? readOctets(destination) : new Uint8Array(4),
+      prefix: view.getUint8(from + 1),
+      links,
+    });
+  });
 }
 
 /** The route by which the socket's namespace reaches an address. */

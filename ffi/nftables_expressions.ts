@@ -93,6 +93,12 @@ export function countIn(counter: string): Expression {
   return ["objref", [[1, bytesOf32(COUNTER)], [2, text(counter)]]];
 }
 
+/** Goes on with the rule where no route to the packet's source leaves by the interface that the packet came by. */
+export function isAstray(): Expression[] {
+  // NFT_FIB_RESULT_OIF, of the source and the incoming interface, as one octet that says whether there is one.
+  return [["fib", [[1, bytesOf32(FIRST)], [2, bytesOf32(1)], [3, bytesOf32(0x29)]]], isEqual(0)];
+}
+
 /** Ends the chain for the frame. */
 export function end(verdict: "accept" | "drop"): Expression {
   const code = bytesOf32(verdict === "accept" ? NF_ACCEPT : NF_DROP);

@@ -208,7 +208,7 @@ export function main(args: string[]): Promise<number> {
       underlay: () => underlay.name,
       ask: askHost(tls, settings.listen.port),
     });
-    const vteps = new Vteps(() => context, { underlay: () => underlay.name, notifications });
+    const vteps = new Vteps(() => context, { underlay, notifications });
     daemon.defer("rules for VXLAN", () => vteps.close());
     const egress = new HostEgress({
       pool: settings.transferSubnet,
@@ -251,7 +251,10 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("networks", () => workers.close());
     daemon.defer("drift", () => drift.close());
     daemon.defer("removed namespaces", watchRemoved(settings, workers, drift, log));
-    await underlay.follow(() => vtepsBeside(view, hostname), () => workers.compareAll("change"));
+    await underlay.follow(() => vtepsBeside(view, hostname), {
+      changed: () => workers.compareAll("change"),
+      interfaces: () => vteps.followInterfaces(),
+    });
     // A new host may be reached by another route.
     daemon.defer(
       "peers",

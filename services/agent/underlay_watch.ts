@@ -9,7 +9,7 @@ import type { Log } from "../common/log.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
 import type { Notifications } from "./kernel/notifications.ts";
-import { defaultVtep, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
+import { defaultVtep, interfacesTowards, routedVtep, type Underlay, underlayOf } from "./kernel/underlay.ts";
 
 /** The least time between two checks, in ms. */
 const LEAST = 1000;
@@ -29,13 +29,22 @@ export interface UnderlayOptions {
   readonly notifications: Pick<Notifications, "add">;
 }
 
+/** What is called after changes, and is not awaited. */
+export interface UnderlayEvents {
+  /** Another address or MTU. */
+  changed(): Promise<unknown>;
+  /** Other interfaces by which the peers' packets may come. */
+  interfaces(): Promise<unknown>;
+}
+
 /** The underlay as last read. */
 export class UnderlayWatch {
   #ip: Ip;
   #now: Underlay;
+  #interfaces: ReadonlySet<string> = new Set();
   #problem: { readonly reason: string; readonly since: number } | undefined;
   #peers: () => Iterable<Ip> = () => [];
-  #onChange: () => Promise<unknown> = () => Promise.resolve();
+  #on: UnderlayEvents = { changed: () => Promise.resolve(), interfaces: () => Promise.resolve() };
   readonly #watch: number;
   readonly #listening: { end(): void };
   /** The check that is requested and has not begun yet. */
@@ -58,16 +67,22 @@ export class UnderlayWatch {
       );
     }
     const now = await underlayOf(ip);
-    if (now) return new UnderlayWatch(ip, now, options);
+    if (now) return new UnderlayWatch(ip, now, await interfacesTowards([], now.name), options);
     throw new Refusal(
       "invalid",
       `PEER_IP: no interface of this host has the address ${ip}: set the one that other hosts reach it by`,
     );
   }
 
-  private constructor(ip: Ip, now: Underlay, private readonly options: UnderlayOptions) {
+  private constructor(
+    ip: Ip,
+    now: Underlay,
+    interfaces: ReadonlySet<string>,
+    private readonly options: UnderlayOptions,
+  ) {
     this.#ip = ip;
     this.#now = now;
+    this.#interfaces = interfaces;
     const fd = this.#watch = openInterfaceWatch({ routes: !options.configured });
     this.#listening = options.notifications.add({
       fd,
@@ -85,6 +100,11 @@ export class UnderlayWatch {
     return this.#now.name;
   }
 
+  /** The names of the interfaces by which the peers' packets may come, see {@link interfacesTowards}. */
+  get interfaces(): ReadonlySet<string> {
+    return this.#interfaces;
+  }
+
   /** The least MTU of the routes to the peers, see {@link underlayOf}. */
   get mtu(): number {
     return this.#now.mtu;
@@ -95,14 +115,11 @@ export class UnderlayWatch {
     return this.#problem;
   }
 
-  /**
-   * From now on the MTU is the least one of the routes to these peers, and `onChange` is called whenever address or
-   * MTU have changed.
-   */
-  async follow(peers: () => Iterable<Ip>, onChange: () => Promise<unknown>): Promise<void> {
+  /** From now on the MTU is the least one of the routes to these peers, and changes are told. */
+  async follow(peers: () => Iterable<Ip>, on: UnderlayEvents): Promise<void> {
     this.#peers = peers;
     await this.check();
-    this.#onChange = onChange;
+    this.#on = on;
   }
 
   /**
@@ -140,6 +157,9 @@ export class UnderlayWatch {
     const now = await underlayOf(ip, this.#somePeers());
     this.#tell(now);
     if (!now) return;
+    const interfaces = await interfacesTowards(this.#peers(), now.name);
+    const hasOthers = this.#interfaces.symmetricDifference(interfaces).size > 0;
+    this.#interfaces = interfaces;
     const before = { ip: this.#ip, mtu: this.#now.mtu };
     this.#ip = ip;
     this.#now = now;
@@ -154,8 +174,9 @@ export class UnderlayWatch {
     }
     if (!ip.equals(before.ip) || now.mtu !== before.mtu) {
       // This is not awaited: a network that cannot be changed must not delay the next check.
-      void this.#onChange();
+      void this.#on.changed();
     }
+    if (hasOthers) void this.#on.interfaces();
   }
 
   /** @param routed The address that the default route's interface has now; undefined: there is none. */

@@ -10,6 +10,9 @@ import type { Notifications } from "./kernel/notifications.ts";
 import type { AdmittedNetwork, VtepsPart } from "./parts.ts";
 import { unreadable } from "./unreadable.ts";
 
+/** How often the routes are read where the kernel looks up none for the rules, in ms. */
+const ROUTES_EVERY = 1000;
+
 /** A network's elements as they were computed, and the stamp of what they were computed from. */
 interface Admitted {
   readonly stamp: string;
@@ -17,8 +20,14 @@ interface Admitted {
 }
 
 export interface VtepsOptions {
-  /** The name of the interface that has this host's VTEP. */
-  readonly underlay: () => string;
+  readonly underlay: {
+    /** The name of the interface that has this host's VTEP. */
+    readonly name: string;
+    /** The names of those by which other hosts' packets may come. */
+    readonly interfaces: ReadonlySet<string>;
+    /** Reads them again. */
+    check(): Promise<void>;
+  };
   /** Reads a socket as soon as the kernel tells of a change by it. */
   readonly notifications: Pick<Notifications, "add">;
 }
@@ -45,6 +54,10 @@ export class Vteps implements VtepsPart {
   #made: VtepRules | undefined;
   /** Ends the look at what the kernel tells of changes; undefined while there is none. */
   #listening: { end(): void } | undefined;
+  /** The elements of interfaces in the kernel. */
+  #interfaces: ReadonlySet<string> = new Set();
+  /** Reads the routes at intervals, where the kernel does not for the rules. */
+  #timer: ReturnType<typeof setInterval> | undefined;
   /** True once every network of this host is known: what is in the kernel beyond that is removed. */
   #knowsAll = false;
 
@@ -140,12 +153,18 @@ export class Vteps implements VtepsPart {
     }
   }
 
+  /** Has the rules know the interfaces by which other hosts' packets may come, after these have changed. */
+  async followInterfaces(): Promise<void> {
+    if (this.#isMade) await this.check();
+  }
+
   /** @see {@link VtepTable.admits} */
   admits(vni: number, vtep: string): Promise<boolean | undefined> {
     return this.#mutex.run(() => this.table.admits(vni, vtep));
   }
 
   close(): void {
+    clearInterval(this.#timer);
     this.#listening?.end();
     this.table.close();
   }
@@ -160,10 +179,14 @@ export class Vteps implements VtepsPart {
     const { host, kernel } = this.context();
     return {
       vtep: host.ip,
-      underlay: this.options.underlay(),
+      underlay: this.options.underlay.name,
       drops: this.#dropping > 0,
       areTold: kernel.containment.missing === undefined,
     };
+  }
+
+  get #wantedInterfaces(): Set<string> {
+    return new Set([...this.options.underlay.interfaces].map((name) => `interface ${name}`));
   }
 
   /** Writes changes of the sets. Changes that come at the same time share a batch. */
@@ -212,12 +235,15 @@ export class Vteps implements VtepsPart {
 
   /** @param tells True: what differs was changed by another program. */
   async #compare(tells: boolean): Promise<void> {
-    const rules = this.#rules, wanted = new Set(this.#needed.keys()), wasMade = this.#isMade;
+    const rules = this.#rules, interfaces = this.#wantedInterfaces, isNeeded = this.#needed.size > 0;
+    const wanted = new Set(this.#needed.keys()).union(interfaces);
+    // What the agent itself has not written yet is no other program's change.
+    const wasMade = this.#isMade && this.#interfaces.symmetricDifference(interfaces).size === 0;
     const found = await this.table.read(rules);
     const add = wanted.difference(found?.elements ?? new Set());
     const remove = this.#knowsAll && found ? found.elements.difference(wanted) : new Set<string>();
     const isSound = found?.isSound === true;
-    if (wanted.size === 0 && this.#knowsAll) {
+    if (!isNeeded && this.#knowsAll) {
       if (found) await this.table.remove();
       this.#made = undefined;
       return;
@@ -225,6 +251,11 @@ export class Vteps implements VtepsPart {
     if (!isSound) await this.table.make(rules, wanted, found !== undefined);
     else if (add.size || remove.size) await this.table.change(add, remove);
     this.#made = rules;
+    this.#interfaces = interfaces;
+    if (this.table.lacksRoutes) {
+      // The rules depend on these interfaces alone, and not every change of a route is told.
+      this.#timer ??= setInterval(() => void this.options.underlay.check(), ROUTES_EVERY);
+    }
     if (!tells || !wasMade || (isSound && !add.size && !remove.size)) return;
     const { counters, log } = this.context();
     counters.drifted++;

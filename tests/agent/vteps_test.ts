@@ -24,6 +24,17 @@ try: s.sendto(b"".join(packets), (to, 4789))
 except PermissionError: print("refused")
 `;
 
+/** Sends one such packet with any source. */
+const SPOOF = `
+import socket, struct, sys
+source, to, vni = sys.argv[1:]
+frame = bytes.fromhex("ffffffffffff" + "${STRANGE.replaceAll(":", "")}" + "88b5") + b"x" * 78
+data = b"\\x08\\0\\0\\0" + int(vni).to_bytes(3, "big") + b"\\0" + frame
+udp = struct.pack("!HHHH", 40000, 4789, 8 + len(data), 0) + data
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(to))
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(head + udp, (to, 0))
+`;
+
 /** @param user The process's user; 0: root. */
 async function send(from: Host, to: OverlayHost, vnis: readonly number[], user = 0): Promise<void> {
   const as = user ? ["setpriv", `--reuid=${user}`, "--clear-groups"] : [];
@@ -126,9 +137,10 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     assert.equal(await got(), before);
   });
 
+  const guest = await lab.lab.host("guest");
+  let judged: Record<string, number> = {};
   await t.step("nor can a container behind the host, with or without the host's address", async () => {
     const before = await got();
-    const guest = await lab.lab.host("guest");
     await run([
       "ip",
       "-n",
@@ -171,6 +183,75 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     await until("it is counted", async (see) => see(await refused(h2))["forwarded-dropped"] === 1);
     assert.equal(await gotBefore(), 0);
     await nft(h2, "delete table ip nat");
+    judged = await refused(h1);
+    assert.ok(await pings(one.container, two.address));
+  });
+
+  await t.step("nor with another host's address, as this host does not check sources itself", async () => {
+    const spoof = (source: OverlayHost, to: OverlayHost) =>
+      guest.run(["/usr/bin/python3", "-c", SPOOF, source.ip, to.ip, `${vni}`]);
+    const counted = (count: number) =>
+      until("it is counted", async (see) => see(await refused(h2))["spoofed-dropped"] === count);
+    const before = await got();
+    let count = 0;
+    for (const filter of [0, 2]) {
+      for (const at of ["all", "vg"]) {
+        await h2.host.run(["sysctl", "-qw", `net.ipv4.conf.${at}.rp_filter=${filter}`]);
+      }
+      await spoof(h1, h2);
+      await counted(++count);
+      // The third host has nothing in the network yet, and none of this host's rules knows it.
+      await spoof(h3, h1);
+      await counted(++count);
+    }
+    assert.equal(await got(), before);
+    assert.deepEqual(await refused(h1), judged);
+    const told = /agent_refused_vxlan_total\{reason="spoofed",verdict="dropped"\} 4/;
+    await until("the metrics say so", async (see) => told.test(see((await h2.api.status("/metrics")).body)));
+    assert.ok(await pings(one.container, two.address));
+  });
+
+  await t.step("hosts with two ways to one another are taken from by each of them", async () => {
+    // By h2's routes all goes by eth0, but h1's packets come by the other one.
+    await run([
+      "ip",
+      "-n",
+      h1.host.netns,
+      "link",
+      "add",
+      "w0",
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "w0",
+      "netns",
+      h2.host.netns,
+    ]);
+    for (const [host, address] of [[h1, "10.98.0.1"], [h2, "10.98.0.2"]] as const) {
+      for (
+        const command of [
+          `ip address add ${address}/24 dev w0`,
+          "ip link set w0 up",
+          "sysctl -qw net.ipv4.conf.all.rp_filter=0",
+          "sysctl -qw net.ipv4.conf.w0.rp_filter=0",
+        ]
+      ) await host.host.run(command.split(" "));
+    }
+    await h2.host.run(["ip", "route", "add", `${h1.ip}/32`, "via", "10.98.0.1", "dev", "w0", "table", "99"]);
+    await until("the way is known", async (see) => see(await table(h2)).includes(`"w0"`));
+    const before = await refused(h2);
+    await h1.host.run(["ip", "route", "add", `${h2.ip}/32`, "via", "10.98.0.2", "dev", "w0"]);
+    assert.ok(await pings(one.container, two.address));
+    assert.deepEqual(await refused(h2), before);
+    // A route that the agent has not seen yet counts at once.
+    await h2.host.run(["ip", "route", "del", `${h1.ip}/32`, "dev", "w0", "table", "99"]);
+    await h2.host.run(["ip", "route", "add", `${h1.ip}/32`, "via", "10.98.0.1", "dev", "w0"]);
+    await nft(h2, `delete element ip strand underlay { "w0" }`);
+    assert.ok(await pings(one.container, two.address));
+    assert.deepEqual(await refused(h2), before);
+    await h1.host.run(["ip", "link", "del", "w0"]);
+    await until("it is gone", async (see) => !see(await table(h2)).includes(`"w0"`));
     assert.ok(await pings(one.container, two.address));
   });
 

@@ -4,6 +4,7 @@ import {
   type LinkAddress,
   listAddresses,
   listRoutes,
+  listWays,
   outgoingLink,
   type Route,
 } from "../../../ffi/netlink_address.ts";
@@ -52,6 +53,38 @@ export async function underlayOf(vtep: Ip, peers: Iterable<Ip> = []): Promise<Un
     mtu = leaves(link.index) ?? (route && leaves(route.link)) ?? ETHERNET;
   }
   return { name: link.name, up: link.up, mtu };
+}
+
+/**
+ * The names of the interfaces by which packets of other hosts may come: the VTEP's, and those by which any route of any table leads
+ * to a peer, be it a standby or one of several at the same time, since peers may answer by another way than they are sent to by.
+ * Default routes lead to every peer. Packets of an interface in a VRF come by the VRF's.
+ *
+ * @param vtepsInterface The name of the interface that has the VTEP.
+ */
+export async function interfacesTowards(peers: Iterable<Ip>, vtepsInterface: string): Promise<Set<string>> {
+  using netlink = new Netlink();
+  const links = new Map((await listLinks(netlink)).map((link) => [link.index, link]));
+  const all = [...peers].filter(({ family }) => family === 4).map(({ u32 }) => u32);
+  /** The peers' networks by the length of the prefix. */
+  const networks = new Map<number, Set<number>>();
+  const networkOf = (address: number, prefix: number) => prefix ? address >>> (32 - prefix) : 0;
+  const found = new Set<number>();
+  for (const { destination, prefix, links: its } of await listWays(netlink)) {
+    let known = networks.get(prefix);
+    if (!known) networks.set(prefix, known = new Set(all.map((peer) => networkOf(peer, prefix))));
+    if (prefix === 0 || known.has(networkOf(new Ip(4, destination).u32, prefix))) {
+      for (const index of its) found.add(index);
+    }
+  }
+  const names = new Set([vtepsInterface]);
+  for (const link of links.values()) {
+    if (!found.has(link.index) && link.name !== vtepsInterface) continue;
+    names.add(link.name);
+    const master = links.get(link.master);
+    if (master?.kind === "vrf") names.add(master.name);
+  }
+  return names;
 }
 
 /**

@@ -30,12 +30,14 @@ import {
   end,
   FIRST,
   FIRST_4,
+  isAstray,
   isEqual,
   isIn,
   isOther,
   loadMeta,
   loadPayload,
   META_INTERFACE,
+  META_OUTGOING,
   META_PRIORITY,
   META_TRANSPORT,
   META_USER,
@@ -44,7 +46,13 @@ import {
   setMeta,
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
-import { NETWORK_ORDER, sourceAddress, transportBits, typeOf } from "../../../ffi/nftables_userdata.ts";
+import {
+  HOST_ORDER,
+  NETWORK_ORDER,
+  sourceAddress,
+  transportBits,
+  typeOf,
+} from "../../../ffi/nftables_userdata.ts";
 import { NftablesWatch } from "../../../ffi/nftables_watch.ts";
 import { u32 } from "../../../ffi/netlink_message.ts";
 import { home } from "../../../ffi/netns.ts";
@@ -77,13 +85,14 @@ const SETS = {
   drop: { name: "contained", types: [4], length: 3, shown: typeOf(VNI) },
   count: { name: "counted", types: [4], length: 3, shown: typeOf(VNI) },
   host: { name: "hosts", types: [7], length: 4, shown: NETWORK_ORDER },
+  interface: { name: "underlay", types: [41], length: 16, shown: HOST_ORDER },
   vtep: { name: "vteps", types: [4, 7], length: 8, shown: typeOf(VNI, sourceAddress()) },
 } as const;
 type SetKey = keyof typeof SETS;
 const SET_KEYS = Object.keys(SETS) as SetKey[];
 
 /** Why VXLAN is refused, each with counters in the table for what was dropped and what was only counted. */
-export const REASONS = ["unknown-host", "hidden", "unprivileged", "forwarded"] as const;
+export const REASONS = ["unknown-host", "spoofed", "hidden", "unprivileged", "forwarded"] as const;
 export type Reason = typeof REASONS[number];
 export const VERDICTS = ["dropped", "counted"] as const;
 export type RefusedVxlan = `${Verdict} ${Reason}`;
@@ -102,7 +111,11 @@ export interface VtepRules {
   readonly areTold: boolean;
 }
 
-function rulesFor({ vtep, underlay, drops, areTold }: VtepRules): Record<Chain, readonly Rule[]> {
+/** @param hasRoutes False: the kernel looks up no routes in rules (nft_fib), or not at these hooks (before Linux 5.19). */
+function rulesFor(
+  { vtep, underlay, drops, areTold }: VtepRules,
+  hasRoutes: boolean,
+): Record<Chain, readonly Rule[]> {
   const pass = end("accept"), verdict = drops ? "dropped" : "counted";
   const refused = (reason: Reason, its: Verdict = verdict) =>
     [countIn(counterOf(its, reason)), end(its === "dropped" ? "drop" : "accept")] as const;
@@ -114,11 +127,15 @@ function rulesFor({ vtep, underlay, drops, areTold }: VtepRules): Record<Chain, 
     pass,
   ]];
   const source = (register = FIRST) => loadPayload(NETWORK_HEADER, 12, 4, register);
-  const name = new Uint8Array(16);
-  name.set(new TextEncoder().encode(underlay).subarray(0, 15));
+  // What other hosts send comes by an interface that leads to them, what containers behind this host send does not. Several may
+  // lead there while the kernel's routes use one: see interfacesTowards().
+  const isElsewhere = [loadMeta(META_INTERFACE), isIn(SETS.interface.name, false)];
+  const astray = hasRoutes ? isAstray() : [];
+  const name = nameOf(underlay);
   return {
     input: [
       ...others,
+      [source(), isIn(SETS.host.name), ...isElsewhere, ...astray, ...refused("spoofed")],
       [vni, source(FIRST_4), isIn(SETS.vtep.name), pass],
       [vni, isIn(SETS.drop.name), ...refused("unknown-host", "dropped")],
       [vni, isIn(SETS.count.name), ...refused("unknown-host", "counted")],
@@ -137,7 +154,18 @@ function rulesFor({ vtep, underlay, drops, areTold }: VtepRules): Record<Chain, 
       // The kernel's own packets have no user, and those of a container's sockets none of this namespace.
       ...areTold ? [[loadMeta(META_USER), isOther(0, 0, 0, 0), ...refused("unprivileged")]] : [],
     ],
-    forward: [[...isVxlan, ...setMeta(META_PRIORITY, FORWARDED)]],
+    forward: [
+      // Of other hosts' addresses, those of networks that are not here are not known. A bridge's own frames, which pass here where
+      // br_netfilter is on, leave by no interface of the underlay.
+      [
+        ...isVxlan,
+        ...isElsewhere,
+        ...[loadMeta(META_OUTGOING), isIn(SETS.interface.name)],
+        ...hasRoutes ? astray : [source(), isIn(SETS.host.name)],
+        ...refused("spoofed"),
+      ],
+      [...isVxlan, ...setMeta(META_PRIORITY, FORWARDED)],
+    ],
     postrouting: [[
       ...[loadMeta(META_PRIORITY), isEqual(...u32(FORWARDED))],
       ...isVxlan,
@@ -158,6 +186,8 @@ export interface VtepState {
 export class VtepTable {
   /** Why this kernel can have none; undefined while nothing says so. */
   missing: string | undefined;
+  /** True when this kernel was found to look up no routes in rules. */
+  lacksRoutes = false;
   /** It stays open, since closing one after a removal takes tens of milliseconds: see nftables_sockets.ts. */
   #netlink: Netlink | undefined;
   #watch: NftablesWatch | undefined;
@@ -165,7 +195,7 @@ export class VtepTable {
   /** Undefined: there is none. @throws SystemError */
   read(rules: VtepRules): Promise<VtepState | undefined> {
     return this.#use(async (netlink) => {
-      const wanted = rulesFor(rules);
+      const wanted = rulesFor(rules, !this.lacksRoutes);
       for (const chain of CHAINS) {
         const there = await hasChain(netlink, TABLE, chain, HOOKS[chain]);
         if (there === undefined) return undefined;
@@ -181,7 +211,23 @@ export class VtepTable {
 
   /** Makes the table, in the place of one that is there. */
   async make(rules: VtepRules, elements: Iterable<string>, replaces: boolean): Promise<void> {
-    const all = [...elements], wanted = rulesFor(rules);
+    const all = [...elements];
+    if (this.missing !== undefined) return;
+    if (!this.lacksRoutes) {
+      try {
+        await this.#make(rulesFor(rules, true), all, replaces);
+        if (this.missing === undefined) return;
+      } catch (error) {
+        if (!isUnsupported(error)) throw error;
+      }
+      // The batch was refused whole: what there was is still there.
+      this.missing = undefined;
+    }
+    await this.#make(rulesFor(rules, false), all, replaces);
+    this.lacksRoutes = this.missing === undefined;
+  }
+
+  async #make(wanted: ReturnType<typeof rulesFor>, all: readonly string[], replaces: boolean): Promise<void> {
     await this.#use((netlink) =>
       commit(netlink, [
         ...replaces ? [deleteTable(TABLE)] : [],
@@ -283,9 +329,16 @@ function elementRequests(
   });
 }
 
+function nameOf(name: string): Uint8Array {
+  const octets = new Uint8Array(16);
+  octets.set(new TextEncoder().encode(name).subarray(0, 15));
+  return octets;
+}
+
 function keyOf(set: SetKey, element: string): Uint8Array {
   const [, first = "", second = ""] = element.split(" ");
   if (set === "host") return Ip.parse(first).bytes;
+  if (set === "interface") return nameOf(first);
   const key = new Uint8Array(SETS[set].length), value = Number(first);
   if (set === "port") key.set([value >> 8, value]);
   else key.set([value >> 16, value >> 8, value]);
@@ -295,6 +348,7 @@ function keyOf(set: SetKey, element: string): Uint8Array {
 
 function elementOf(set: SetKey, key: Uint8Array): string {
   const [a = 0, b = 0, c = 0] = key;
+  if (set === "interface") return `interface ${new TextDecoder().decode(key).split("\0")[0]}`;
   if (set === "port") return `port ${a << 8 | b}`;
   if (set === "host") return `host ${new Ip(4, key)}`;
   const vni = a << 16 | b << 8 | c;
