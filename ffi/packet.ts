@@ -16,7 +16,12 @@ import { inNamespace } from "./netns.ts";
 
 const AF_PACKET = 17, ETH_P_IP = 0x0800, ETH_P_ARP = 0x0806, ETH_P_ALL = 0x0003;
 const SOCK_RAW = 3, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
-const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_ATTACH_FILTER = 26, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35;
+const SOL_SOCKET = 1,
+  SO_RCVBUF = 8,
+  SO_ATTACH_FILTER = 26,
+  SO_RCVBUFFORCE = 33,
+  SO_TIMESTAMPNS = 35,
+  SO_LOCK_FILTER = 44;
 const SOL_PACKET = 263, PACKET_IGNORE_OUTGOING = 23;
 
 /** One instruction of a classic BPF program: code, jump if true, jump if false, operand. */
@@ -122,6 +127,8 @@ export interface PacketOptions {
   readonly bridged?: boolean;
   /** True: frames of all kinds that come in and that go out. */
   readonly both?: boolean;
+  /** True: a process that is handed the socket can neither remove the filter nor attach another one. */
+  readonly locked?: boolean;
 }
 
 /**
@@ -133,7 +140,7 @@ export function openPacket(
   ifindex: number,
   filter: readonly Instruction[],
   what: string,
-  { buffer = 8 << 20, bridged = false, both = false }: PacketOptions = {},
+  { buffer = 8 << 20, bridged = false, both = false, locked = false }: PacketOptions = {},
 ): number {
   // Protocol 0: nothing comes in before the filter is there.
   const fd = checked(
@@ -146,6 +153,12 @@ export function openPacket(
       libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, burst, 4);
     }
     attachFilter(fd, filter);
+    if (locked) {
+      checked(
+        libc.setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, Int32Array.of(1), 4),
+        `lock the filter on ${what}`,
+      );
+    }
     checked(
       libc.setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, Int32Array.of(1), 4),
       `time what comes in on ${what}`,

@@ -21,7 +21,7 @@ import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
 import { HostEgress } from "./egress/host_egress.ts";
 import { reportEgress } from "./egress/health.ts";
-import { vxlanPorts } from "./egress/host_rules.ts";
+import { controlPlane, vxlanPorts } from "./egress/host_rules.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
 import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
@@ -213,6 +213,10 @@ export function main(args: string[]): Promise<number> {
     const egress = new HostEgress({
       pool: settings.transferSubnet,
       vxlanPorts: () => vxlanPorts(view, settings.vxlanPort),
+      control: settings.egressControlPlane ? undefined : controlPlane(
+        [settings.listen.port, ...settings.docker.enabled ? [settings.docker.port] : []],
+        endpoints,
+      ),
       file: file.beside("forwarding"),
       docker: settings.firewall === "docker-user",
       isHeld: () => storeGuard.hold !== undefined,

@@ -51,8 +51,13 @@ export interface EgressPart {
   transferOf(network: string, range: Cidr, current: string | undefined): Promise<string>;
   /** Has the host ready for uplinks with a transfer address. @throws Refusal where the kernel cannot do it */
   prepare(): Promise<void>;
-  /** Says that a network has no transfer address any more; with the last one, the host's rules go. */
-  release(network: string): Promise<void>;
+  /** Has the host forward nothing but what uplinks need, where it forwards nothing before a network has one without such an address. */
+  prepareForwarding(network: string): Promise<void>;
+  /**
+   * Says that a network has no transfer address any more; with the last one, the host's rules go.
+   * @param hasUplink True: it has an uplink for what CNI gives the host routes to.
+   */
+  release(network: string, hasUplink: boolean): Promise<void>;
 }
 
 /** This host's devices that are ports of networks. */

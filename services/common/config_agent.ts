@@ -48,6 +48,8 @@ export interface AgentConfig {
   readonly transferSubnet: Cidr;
   /** How many frames of broadcast and multicast a port may send to other hosts in a second. */
   readonly broadcastLimit: number;
+  /** True: machines of networks with egress may open connections to etcd and to the API of the agent. */
+  readonly egressControlPlane: boolean;
   /** The firewall of another program that is made to let the networks' packets pass. */
   readonly firewall: "docker-user" | undefined;
   readonly docker: {
@@ -104,6 +106,7 @@ export function agentConfig(
     vxlanPort: agent["vxlan-port"],
     transferSubnet: agent["transfer-subnet"],
     broadcastLimit: agent["broadcast-limit"],
+    egressControlPlane: agent["egress-control-plane"],
     firewall: agent.firewall,
     docker: agent.docker,
     checksumOffload: agent["checksum-offload"],

@@ -146,6 +146,7 @@ export const schema = z.strictObject({
     "vxlan-port": portNumber.default(4789),
     "transfer-subnet": transferSubnet.prefault("169.254.192.0/18"),
     "broadcast-limit": z.int().min(1, { error: frames }).max(100_000, { error: frames }).default(500),
+    "egress-control-plane": z.boolean().default(false),
     firewall: z.enum(["docker-user"]).optional(),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),
     docker: z.strictObject({

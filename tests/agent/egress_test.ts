@@ -154,6 +154,31 @@ Deno.test("machines of networks with egress reach the world through their own ho
     assert.equal((await rules(h1)).replace(/table inet strand_egress \{\n[^]*?\n\}\n/, ""), before);
   });
 
+  await t.step("neither the agent's API nor etcd is reached, unless the configuration says so", async () => {
+    const asks = async (from: Host, url: string, seconds: number) =>
+      (await from.run(["curl", "-s", "-m", `${seconds}`, "-o", "/dev/null", url], { mayFail: true })).code;
+    const api = `http://${h1.ip}:9999/`, health = `${lab.etcd.endpoint}/health`;
+    const etcd = lab.store.spawn(["python3", "-m", "http.server", "-b", WORLD, "2380"]);
+    try {
+      for (const url of [api, health]) {
+        assert.equal(await asks(h1.host, url, 60), 0);
+        assert.equal(await asks(web.container, url, 1), 28, url);
+      }
+      // Another server of the world has that port for itself.
+      await until("it listens", async () => await asks(web.container, `http://${WORLD}:2380/`, 5) === 0);
+      await h1.kill();
+      await h1.start({ STRAND_AGENT_EGRESS_CONTROL_PLANE: "true" });
+      for (const url of [api, health]) {
+        await until(`${url} is reached`, async () => await asks(web.container, url, 5) === 0);
+      }
+      await h1.kill();
+      await h1.start();
+      await until("it is closed again", async () => await asks(web.container, api, 1) === 28);
+    } finally {
+      await etcd.stop("SIGKILL");
+    }
+  });
+
   await t.step("nothing comes in from outside, and another network's machines are not reached", async () => {
     const { stdout } = await h1.host.run(["ip", "-4", "route", "show"]);
     const transfers = [...stdout.matchAll(/^(169\.254\.\S+) dev sandh/gm)].map(([, address]) =>
@@ -340,6 +365,67 @@ Deno.test("machines of networks with egress reach the world through their own ho
     }
     await lab.agree();
   });
+});
+
+Deno.test("forwarding that CNI's isGateway has switched on is guarded, also once a network has egress", async () => {
+  await using world = await worldLab();
+  const { lab, h1, settings, routed } = world;
+  await h1.start();
+  assert.equal(await forwarding(h1), "0");
+  const green = await h1.api.createNetwork({ ip_range: "10.0.1.0/24" });
+  const web = await h1.attachAs(green.id, await h1.container(), { hostRoute: true });
+  await web.container.run(["ip", "route", "replace", "default", "via", "10.0.1.1"]);
+  assert.ok(await pings(h1.host, web.address));
+  assert.equal(await forwarding(h1), "1");
+  await lab.store.run(["ip", "route", "add", "10.0.1.0/24", "via", h1.ip]);
+  const beside = await lab.lab.host("beside");
+  await run([
+    "ip",
+    "-n",
+    h1.host.netns,
+    "link",
+    "add",
+    "side0",
+    "type",
+    "veth",
+    "peer",
+    "name",
+    "eth0",
+    "netns",
+    beside.netns,
+  ]);
+  for (const command of ["address add 192.0.2.1/24 dev side0", "link set side0 up"]) {
+    await h1.host.run(["ip", ...command.split(" ")]);
+  }
+  for (
+    const command of [
+      "address add 192.0.2.2/24 dev eth0",
+      "link set eth0 up",
+      "route add default via 192.0.2.1",
+    ]
+  ) {
+    await beside.run(["ip", ...command.split(" ")]);
+  }
+  await lab.store.run(["ip", "route", "add", "192.0.2.0/24", "via", h1.ip]);
+  const isGuarded = async () => {
+    assert.ok(await pings(beside, h1.ip));
+    assert.ok(await pings(web.container, WORLD));
+    assert.equal(await pings(beside, WORLD, ["-W", "1"]), false);
+    assert.match((await h1.strand(["status"])).stdout, /forwarding .*containers with isGateway/);
+  };
+  await isGuarded();
+  await h1.kill();
+  await h1.start();
+  const blue = await h1.api.createNetwork({}), db = await routed(await h1.attach(blue.id));
+  await settings(blue.id, { egress: true });
+  await until("it reaches the world", () => pings(db.container, WORLD));
+  await isGuarded();
+  await settings(blue.id, {});
+  await until("it is apart", async () => !(await pings(db.container, WORLD, ["-W", "1"])));
+  await isGuarded();
+  await h1.api.deleteEndpoint(web.endpoint.id);
+  await until("it forwards nothing", async () => await forwarding(h1) === "0");
+  assert.notEqual((await nft(h1, "list table inet strand_egress")).code, 0);
 });
 
 Deno.test("where another program drops what is forwarded, it is said, and Docker's chain is changed by choice", async (t) => {

@@ -4,7 +4,7 @@ import { Epoll } from "../../ffi/epoll.ts";
 import { drainInterfaceWatch, listInterfaces, openInterfaceWatch } from "../../ffi/interfaces.ts";
 import { libc } from "../../ffi/libc.ts";
 import { inNamespace, openNamespace } from "../../ffi/netns.ts";
-import { FrameBatch, openPacket, udpFilter } from "../../ffi/packet.ts";
+import { attachFilter, FrameBatch, nothing, openPacket, udpFilter } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
 import { type FrameAddresses, PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
 import { type Host, Lab } from "./host.ts";
@@ -94,6 +94,22 @@ Deno.test("a packet socket takes what its filter lets pass, batch after batch", 
   epoll.close();
   libc.close(receiver);
   libc.close(sender);
+});
+
+Deno.test("a locked filter can neither be removed nor replaced by a process that is handed the socket", () => {
+  const detach = (fd: number) => libc.setsockopt(fd, 1, 27, Int32Array.of(0), 4);
+  const open = openPacket(0, udpFilter(67), "all"),
+    locked = openPacket(0, udpFilter(67), "all", { locked: true });
+  try {
+    attachFilter(open, nothing);
+    assert.equal(detach(open), 0);
+    assert.equal(detach(locked), -1);
+    assert.throws(() => attachFilter(locked, nothing), /attach a packet filter: .*not permitted/);
+    // Nor is the lock taken off.
+    assert.equal(libc.setsockopt(locked, 1, 44, Int32Array.of(0), 4), -1);
+  } finally {
+    for (const fd of [open, locked]) libc.close(fd);
+  }
 });
 
 Deno.test("interfaces are listed with their addresses, and changes make the watch readable", async () => {

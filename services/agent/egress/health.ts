@@ -48,7 +48,10 @@ export function reportEgress(
   });
   daemon.note(() =>
     egress.guards
-      ? [{ what: "forwarding", value: "for networks with egress alone, since it was off before" }]
+      ? [{
+        what: "forwarding",
+        value: "for networks with egress alone, and containers with isGateway, since it was off before",
+      }]
       : []
   );
 }

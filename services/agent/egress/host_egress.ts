@@ -21,7 +21,7 @@ import type { EgressPart } from "../parts.ts";
 import { failpoint } from "../failpoints.ts";
 import { EGRESS_TABLE, isTableOf, tableOf } from "../kernel/egress.ts";
 import { allowInDocker, type Blocker, blockersOf, forgetInDocker } from "./forward_policy.ts";
-import { COUNTERS, hostChains, UPLINKS } from "./host_rules.ts";
+import { type ControlPlane, COUNTERS, hostChains, UPLINKS } from "./host_rules.ts";
 import { LostPackets } from "./lost_packets.ts";
 
 /** How often it is looked at whether another program has removed the rules, in ms. */
@@ -35,6 +35,8 @@ export interface HostEgressOptions {
   readonly pool: Cidr;
   /** The UDP ports of VXLAN in this cluster. */
   readonly vxlanPorts: () => ReadonlySet<number>;
+  /** What machines may not reach; undefined: nothing. */
+  readonly control: ControlPlane | undefined;
   /** The path of the file that remembers that forwarding was switched on by this agent. */
   readonly file: string;
   /** True: Docker's chain for rules of the user is made to let the networks' packets pass. */
@@ -48,6 +50,8 @@ export interface HostEgressOptions {
 export class HostEgress implements EgressPart {
   /** Transfer addresses by network, of those that were compared since the agent started. */
   readonly #transfers = new Map<string, string>();
+  /** The networks that had, or were about to get, an uplink without one while this agent guards the host's forwarding. */
+  readonly #guarded = new Set<string>();
   readonly #mutex = new Mutex();
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: string | undefined;
@@ -126,23 +130,44 @@ export class HostEgress implements EgressPart {
   prepare(): Promise<void> {
     return this.#mutex.run(async () => {
       this.#isIdle = false;
-      if (performance.now() - this.#rightAt > FRESH) await this.#ensure();
+      if (performance.now() - this.#rightAt > FRESH) await this.#ensure(true);
     });
   }
 
-  /** Says that a network has no transfer address any more; with the last one, the host's rules go. */
-  async release(network: string): Promise<void> {
-    if (this.#transfers.delete(network)) await this.check();
+  /** Guards the host's forwarding before an uplink has it switched on; a kernel without nf_tables does not hinder that. */
+  prepareForwarding(network: string): Promise<void> {
+    return this.#mutex.run(async () => {
+      const wasGuarding = this.#readGuards();
+      if (!wasGuarding && isForwarding()) return;
+      try {
+        this.#isIdle = false;
+        this.#guarded.add(network);
+        await this.#ensure(false);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        this.#guarded.delete(network);
+        this.#guards = wasGuarding;
+        if (!wasGuarding) Deno.removeSync(this.options.file);
+        this.options.log.warn(`the host forwards whatever comes from now on: ${error.message}`);
+      }
+    });
+  }
+
+  /** Says that a network has no transfer address any more; with the last uplink, the host's rules go. */
+  async release(network: string, hasUplink: boolean): Promise<void> {
+    const isLess = !hasUplink && this.#guarded.delete(network);
+    if (this.#transfers.delete(network) || isLess) await this.check();
   }
 
   /** Brings the host's rules and its forwarding to what its uplinks need. */
   check(): Promise<void> {
     return this.#mutex.run(async () => {
-      if (this.options.isHeld() || (this.#isIdle && !this.#transfers.size)) return;
+      if (this.options.isHeld() || (this.#isIdle && !this.#transfers.size && !this.#guarded.size)) return;
       try {
         const { uplinks, transfers } = await this.#uplinks();
-        const guards = this.#readGuards();
-        if (this.#transfers.size || transfers || (guards && uplinks)) await this.#ensure();
+        const guards = this.#readGuards(), hasEgress = this.#transfers.size > 0 || transfers > 0;
+        const isGuarded = guards && (uplinks > 0 || this.#guarded.size > 0);
+        if (hasEgress || isGuarded) await this.#ensure(hasEgress);
         else await this.#undo(guards);
         this.#failure = undefined;
       } catch (error) {
@@ -168,9 +193,10 @@ export class HostEgress implements EgressPart {
     return { uplinks: links.length, transfers: transfers.length };
   }
 
-  async #ensure(): Promise<void> {
-    const { options: { pool, vxlanPorts, file, docker, log } } = this;
-    const isOn = Deno.readTextFileSync(`/proc/sys/${FORWARDING}`).trim() === "1";
+  /** @param hasEgress True: a network has a transfer address, and its packets have to pass other programs' chains, too. */
+  async #ensure(hasEgress: boolean): Promise<void> {
+    const { options: { pool, vxlanPorts, control, file, docker, log } } = this;
+    const isOn = isForwarding();
     let guards = this.#readGuards();
     if (!isOn && !guards) {
       writeDurably(file, `${bootId()}\n`);
@@ -178,7 +204,7 @@ export class HostEgress implements EgressPart {
       guards = true;
     }
     this.#guards = guards;
-    const wanted = { pool, vxlanPorts: [...vxlanPorts()].sort((a, b) => a - b), guards };
+    const wanted = { pool, vxlanPorts: [...vxlanPorts()].sort((a, b) => a - b), control, guards };
     const chains = hostChains(wanted), made = JSON.stringify(wanted), wasRight = this.#made === made;
     try {
       using netlink = openNftables(home);
@@ -200,9 +226,10 @@ export class HostEgress implements EgressPart {
     if (!isOn) setSysctl(FORWARDING, "1");
     failpoint("egress:forwarding");
     using netlink = openNftables(home);
-    if (docker) await allowInDocker(netlink);
-    this.#blockers = await blockersOf(netlink);
-    this.#rightAt = performance.now();
+    if (docker && hasEgress) await allowInDocker(netlink);
+    this.#blockers = hasEgress ? await blockersOf(netlink) : [];
+    // What was done for CNI alone is not all that egress needs.
+    this.#rightAt = hasEgress ? performance.now() : -Infinity;
   }
 
   async #undo(guards: boolean): Promise<void> {
@@ -236,4 +263,8 @@ export class HostEgress implements EgressPart {
       throw error;
     }
   }
+}
+
+function isForwarding(): boolean {
+  return Deno.readTextFileSync(`/proc/sys/${FORWARDING}`).trim() === "1";
 }

@@ -20,7 +20,7 @@ import {
   type Rule,
   TRANSPORT_HEADER,
 } from "../../../ffi/nftables_expressions.ts";
-import { Cidr } from "../../common/ip.ts";
+import { Cidr, Ip } from "../../common/ip.ts";
 import { VXLAN_PORT } from "../../overlay/state.ts";
 import type { View } from "../../overlay/view.ts";
 import {
@@ -57,17 +57,41 @@ export function vxlanPorts(view: View, own: number): Set<number> {
   return ports;
 }
 
+/** What machines do not reach, which the hosts' own programs use: etcd and the API of the agent. */
+export interface ControlPlane {
+  /** TCP ports of any address of the host. */
+  readonly ports: readonly number[];
+  /** IPv4 addresses of etcd elsewhere, of which the same ports are not reached. */
+  readonly addresses: readonly string[];
+}
+
+/** etcd's ports for clients and members. */
+const ETCD_PORTS = [2379, 2380];
+
+/** @param endpoints URLs of etcd. Those with a name stand for their port alone. */
+export function controlPlane(apis: readonly number[], endpoints: readonly string[]): ControlPlane {
+  const ports = new Set([...apis, ...ETCD_PORTS]), addresses = new Set<string>();
+  for (const endpoint of endpoints) {
+    const url = URL.parse(endpoint), ip = Ip.tryParse(url?.hostname ?? "");
+    if (url) ports.add(Number(url.port) || (url.protocol === "https:" ? 443 : 80));
+    if (ip?.family === 4) addresses.add(`${ip}`);
+  }
+  return { ports: [...ports].sort((a, b) => a - b), addresses: [...addresses].sort() };
+}
+
 export interface HostRules {
   /** The range of transfer addresses. */
   readonly pool: Cidr;
   /** UDP ports of VXLAN: a machine could else send frames into any network, as this host. */
   readonly vxlanPorts: readonly number[];
+  /** Undefined: machines may reach it. */
+  readonly control: ControlPlane | undefined;
   /** True: the host forwards for the networks alone. */
   readonly guards: boolean;
 }
 
 /** The chains of the table. */
-export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
+export function hostChains({ pool, vxlanPorts, control, guards }: HostRules): Chain[] {
   const vxlan = vxlanPorts.map((port): Rule => [
     ...FROM_NETWORKS,
     loadMeta(META_TRANSPORT),
@@ -76,8 +100,26 @@ export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
     isEqual(port >> 8, port & 0xff),
   ]);
   const isFrom = isWithin(12, pool), isTo = isWithin(16, pool);
+  const controls = (control?.ports ?? []).map((port): Rule => [
+    ...[...FROM_NETWORKS, ...IPV4, ...isFrom],
+    loadMeta(META_TRANSPORT),
+    isEqual(6),
+    loadPayload(TRANSPORT_HEADER, 2, 2),
+    isEqual(port >> 8, port & 0xff),
+  ]);
+  const elsewhere = (control?.addresses ?? []).flatMap((address) =>
+    controls.map((rule): Rule => [
+      ...rule,
+      loadPayload(NETWORK_HEADER, 16, 4),
+      isEqual(...Ip.parse(address).bytes),
+    ])
+  );
   return [
-    { name: "input", hook: { at: "input", priority: 0 }, rules: vxlan.map((rule) => [...rule, DROP]) },
+    {
+      name: "input",
+      hook: { at: "input", priority: 0 },
+      rules: [...vxlan, ...controls].map((rule) => [...rule, DROP]),
+    },
     // Before the chains of others, and after them.
     {
       name: "begun",
@@ -95,7 +137,7 @@ export function hostChains({ pool, vxlanPorts, guards }: HostRules): Chain[] {
       rules: [
         [...FROM_NETWORKS, ...clamp],
         [...TO_NETWORKS, ...clamp],
-        ...vxlan.map((rule): Rule => [...rule, ...REFUSE]),
+        ...[...vxlan, ...elsewhere].map((rule): Rule => [...rule, ...REFUSE]),
         [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isWithin(16, LINK_LOCAL), ...REFUSE],
         [...FROM_NETWORKS, ...IPV4, ...isFrom, ...isOfNone, ...REFUSE],
         // Where CNI gives the host a route to a container, other networks have none by it.

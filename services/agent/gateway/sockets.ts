@@ -61,7 +61,11 @@ export class GatewaySockets {
           const bridge = interfaceIndex(port, BRIDGE);
           if (bridge === 0) throw new NoBridge();
           handed.push(
-            openPacket(0, portsUdpFilter(DHCP_PORT, bridge), at, { buffer: RECEIVE_BUFFER, bridged: true }),
+            openPacket(0, portsUdpFilter(DHCP_PORT, bridge), at, {
+              buffer: RECEIVE_BUFFER,
+              bridged: true,
+              locked: true,
+            }),
           );
         }
         return new GatewaySockets(namespace.identity, address, answered, handed, own);

@@ -128,6 +128,9 @@ export class FullComparison {
     for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
     // Removals come first, because a veth that is made may have the name of one that goes.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
+    if (shared.some(({ op }) => op === "uplink-add")) {
+      await network.context.egress.prepareForwarding(networkId);
+    }
     await applier.apply(shared);
     for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
       // These endpoints moved while this agent did not run, and an address that several may use has moved just now.
@@ -150,7 +153,9 @@ export class FullComparison {
     network.mtu = desired?.vxlan?.mtu;
     network.hasRoutes = (desired?.uplink?.routes.size ?? 0) > 0;
     network.hasEgress = network.egressWanted;
-    if (desired?.uplink?.transfer === undefined) await network.context.egress.release(networkId);
+    if (desired?.uplink?.transfer === undefined) {
+      await network.context.egress.release(networkId, desired?.uplink !== undefined);
+    }
     network.port = desired?.vxlan?.port;
     network.proxied = desired?.proxy?.port === true;
     network.flood = desired?.flood;
