@@ -51,7 +51,7 @@ export interface EgressPart {
   transferOf(network: string, range: Cidr, current: string | undefined): Promise<string>;
   /** Has the host ready for uplinks with a transfer address. @throws Refusal where the kernel cannot do it */
   prepare(): Promise<void>;
-  /** Has the host forward nothing but what uplinks need, where it forwards nothing before a network has one without such an address. */
+  /** Before a network has an uplink without such an address: where the host forwards nothing, it will only forward for uplinks. */
   prepareForwarding(network: string): Promise<void>;
   /**
    * Says that a network has no transfer address any more; with the last one, the host's rules go.

@@ -57,6 +57,7 @@ import { NftablesWatch } from "../../../ffi/nftables_watch.ts";
 import { u32 } from "../../../ffi/netlink_message.ts";
 import { home } from "../../../ffi/netns.ts";
 import { Ip } from "../../common/ip.ts";
+import { named } from "./egress.ts";
 
 /**
  * The priority of packets that leave by vxlan0, which the table of a network's namespace gives them (containment.ts). A process
@@ -111,11 +112,9 @@ export interface VtepRules {
   readonly areTold: boolean;
 }
 
-/** @param hasRoutes False: the kernel looks up no routes in rules (nft_fib), or not at these hooks (before Linux 5.19). */
-function rulesFor(
-  { vtep, underlay, drops, areTold }: VtepRules,
-  hasRoutes: boolean,
-): Record<Chain, readonly Rule[]> {
+/** @param hasRoutes False: the kernel looks up no routes in rules (nft_fib), or not at these hooks, as older ones. */
+function rulesFor(settings: VtepRules, hasRoutes: boolean): Record<Chain, readonly Rule[]> {
+  const { vtep, underlay, drops, areTold } = settings;
   const pass = end("accept"), verdict = drops ? "dropped" : "counted";
   const refused = (reason: Reason, its: Verdict = verdict) =>
     [countIn(counterOf(its, reason)), end(its === "dropped" ? "drop" : "accept")] as const;
@@ -131,7 +130,6 @@ function rulesFor(
   // lead there while the kernel's routes use one: see interfacesTowards().
   const isElsewhere = [loadMeta(META_INTERFACE), isIn(SETS.interface.name, false)];
   const astray = hasRoutes ? isAstray() : [];
-  const name = nameOf(underlay);
   return {
     input: [
       ...others,
@@ -142,7 +140,7 @@ function rulesFor(
       // Another program's VXLAN passes. But a process behind a virtual interface may send packets that are cut apart only after
       // these rules (UDP_SEGMENT, udp(7)), of which they see the first VNI alone. Such a packet has a checksum.
       [
-        ...[loadMeta(META_INTERFACE), isOther(...name)],
+        ...[loadMeta(META_INTERFACE), isOther(...named(underlay, true))],
         ...[loadPayload(TRANSPORT_HEADER, 6, 2), isOther(0, 0)],
         ...[source(), isIn(SETS.host.name, false)],
         ...refused("hidden"),
@@ -329,16 +327,10 @@ function elementRequests(
   });
 }
 
-function nameOf(name: string): Uint8Array {
-  const octets = new Uint8Array(16);
-  octets.set(new TextEncoder().encode(name).subarray(0, 15));
-  return octets;
-}
-
 function keyOf(set: SetKey, element: string): Uint8Array {
   const [, first = "", second = ""] = element.split(" ");
   if (set === "host") return Ip.parse(first).bytes;
-  if (set === "interface") return nameOf(first);
+  if (set === "interface") return named(first, true);
   const key = new Uint8Array(SETS[set].length), value = Number(first);
   if (set === "port") key.set([value >> 8, value]);
   else key.set([value >> 16, value >> 8, value]);
