@@ -4,7 +4,7 @@ import { checkServerIdentity } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, type VerifyOptions } from "@grpc/grpc-js";
 import { serverCheck } from "./deno/server_identity.ts";
 import { Ip } from "./ip.ts";
-import type { TlsMaterial } from "./tls.ts";
+import type { TlsContents } from "./tls_contents.ts";
 
 /** A channel's credentials, and the options that they need. */
 export interface ChannelSecurity {
@@ -16,7 +16,7 @@ export interface ChannelSecurity {
  * @param host The server's name or address, which its certificate must be for.
  * @param name Goes out as the TLS server name in place of an address.
  */
-export function secureChannel(host: string, tls: TlsMaterial, name: string): ChannelSecurity {
+export function secureChannel(host: string, tls: TlsContents, name: string): ChannelSecurity {
   const pem = (bytes: Uint8Array | undefined) => bytes ? Buffer.from(bytes) : null;
   const check = tls.ca && !tls.unverified ? serverCheck(tls.ca) : checkServerIdentity;
   const verify: VerifyOptions = {

@@ -73,6 +73,7 @@ Deno.test("the package of npm", async (t) => {
       `${root}deploy/npm/npm.ts`,
       "--out",
       directory,
+      NAME,
     ]);
     const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
     assert.deepEqual(names, [`${NAME}-${version}`, `${NAME}-${version}.tgz`]);
