@@ -12,7 +12,6 @@ import { View } from "../overlay/view.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { Agent } from "./agent.ts";
-import type { AgentApi, AttachmentsApi, PortsApi } from "./api.ts";
 import { Attachments } from "./attachments.ts";
 import { Checks } from "./reconcile/checks.ts";
 import { ClaimsSweeper } from "./claims_sweeper.ts";
@@ -23,7 +22,6 @@ import { HostEgress } from "./egress/host_egress.ts";
 import { reportEgress } from "./egress/health.ts";
 import { controlPlane, vxlanPorts } from "./egress/host_rules.ts";
 import { adoptEndpoints } from "./docker/adopt.ts";
-import type { DockerApi } from "./docker/api.ts";
 import { DockerEndpoints } from "./docker/endpoints.ts";
 import { DockerNames } from "./docker/names.ts";
 import { servePlugin } from "./docker/plugin.ts";
@@ -38,11 +36,12 @@ import { Gateways } from "./gateway/gateways.ts";
 import { HeldAddresses } from "./held_addresses.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
-import { guardedBy, NameClaim } from "./name_claim.ts";
+import { guardedBy } from "./name_claim.ts";
 import { publishRepairs } from "./repairs.ts";
 import { claimName } from "./claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
+import { readinessGate, type Running, type StartedApis } from "./readiness_gate.ts";
 import { askHost } from "./ports/ask_host.ts";
 import { Ports } from "./ports/ports.ts";
 import { PortsFile } from "./ports/ports_file.ts";
@@ -96,20 +95,7 @@ export function main(args: string[]): Promise<number> {
     // The claim on the name is released last, when nothing is left that could change anything.
     daemon.defer("the host's name", () => running.claim?.close());
     daemon.follow(store.mirror, { writer: store.committer });
-    // The single readiness gate of all APIs: each is refused until etcd has been read, the name claimed and the networks compared.
-    const started = <K extends keyof StartedApis>(name: K): NonNullable<StartedApis[K]> => {
-      const api = apis[name];
-      if (api) return api;
-      if (running.claim?.hold) throw new Refusal("unavailable", running.claim.sentence);
-      if (running.storeGuard) {
-        running.storeGuard.assertNotHeld();
-        throw new Refusal(
-          "unavailable",
-          "the agent has just started, and compares this host's networks with etcd",
-        );
-      }
-      throw new Refusal("unavailable", `etcd at ${config.etcd.endpoints.join(", ")} was not reached yet`);
-    };
+    const started = readinessGate(apis, running, endpoints);
     const dockerStarted = Promise.withResolvers<void>();
     const server = await serveAgentApi(() => started("api"), {
       listen: settings.listen,
@@ -338,20 +324,4 @@ export function main(args: string[]): Promise<number> {
       `serving on ${formatHostPort(server.at)}`,
     );
   });
-}
-
-/** The parts that are used by others which start before them. */
-interface Running {
-  claim?: NameClaim;
-  storeGuard?: StoreGuard;
-  /** After a hold: applies what it has delayed. */
-  resume?: () => Promise<void>;
-}
-
-/** The APIs, each present once it has started. */
-interface StartedApis {
-  api?: AgentApi;
-  attachments?: AttachmentsApi;
-  ports?: PortsApi;
-  docker?: DockerApi;
 }

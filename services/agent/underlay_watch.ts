@@ -29,7 +29,7 @@ export interface UnderlayOptions {
   readonly notifications: Pick<Notifications, "add">;
 }
 
-/** What is called after changes, and is not awaited. */
+/** The functions that are called after changes, without being awaited. */
 export interface UnderlayEvents {
   /** Another address or MTU. */
   changed(): Promise<unknown>;

@@ -104,7 +104,7 @@ export class AnsweringThread {
     return true;
   }
 
-  /** One of the queries that were with the forwarder is done with. @param socket Where it came in, over UDP. */
+  /** One of the queries that were with the forwarder is done with. @param socket The UDP socket that it came in by. */
   forwarded(socket?: number): void {
     Atomics.sub(this.#pending, FORWARDED, 1);
     const share = socket === undefined ? undefined : this.#shares.get(socket);

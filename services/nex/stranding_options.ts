@@ -1,4 +1,4 @@
-/** Finds the DHCP options with which a network's machines would not reach what they are to reach: another mask, a router elsewhere. */
+/** Finds the DHCP options that would leave a network's machines without a way: another mask, or a router outside the subnet. */
 import { Cidr, Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { NexNetworkRecord } from "../store/records.ts";

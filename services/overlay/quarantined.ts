@@ -3,7 +3,7 @@ import { Ip } from "../common/ip.ts";
 import type { PlanBuilder } from "../store/plan_builder.ts";
 import type { View } from "./view.ts";
 
-/** What a transaction has besides: the network's claims and its cursor, and the absence of SAND's locks. */
+/** Operations of a transaction beside these: the network's claims and its cursor, and the absence of SAND's locks. */
 const OWN_ROOM = 6;
 
 /** They are known by their places in the network's range, as those that are claimed. */

@@ -220,7 +220,7 @@ export const reservation = z.looseObject({
   shared: z.boolean().optional(),
 });
 
-/** An address in quarantine: until when, in seconds since the epoch, and the client that found it in use, with its host and port. */
+/** An address in quarantine: its end, in seconds since the epoch, and the client that found it in use, with its host and port. */
 export const withheldAddress = z.looseObject({
   mac: text,
   until: z.int().nonnegative(),

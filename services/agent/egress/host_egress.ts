@@ -35,7 +35,7 @@ export interface HostEgressOptions {
   readonly pool: Cidr;
   /** The UDP ports of VXLAN in this cluster. */
   readonly vxlanPorts: () => ReadonlySet<number>;
-  /** What machines may not reach; undefined: nothing. */
+  /** The ports that machines may not reach; undefined: none. */
   readonly control: ControlPlane | undefined;
   /** The path of the file that remembers that forwarding was switched on by this agent. */
   readonly file: string;

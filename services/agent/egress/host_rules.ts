@@ -57,7 +57,7 @@ export function vxlanPorts(view: View, own: number): Set<number> {
   return ports;
 }
 
-/** What machines do not reach, which the hosts' own programs use: etcd and the API of the agent. */
+/** The ports that machines do not reach, since the hosts' own programs use them: etcd and the API of the agent. */
 export interface ControlPlane {
   /** TCP ports of any address of the host. */
   readonly ports: readonly number[];

@@ -1,4 +1,4 @@
-/** What the machines behind one port may take of what all machines need: writes to etcd, and addresses in quarantine. */
+/** Limits what the machines behind one port take of what all machines need: writes to etcd, and addresses in quarantine. */
 import { PortLimits, type Rate } from "../../common/port_limits.ts";
 import { Type } from "../../dhcpd/numbers.ts";
 import { DEFAULT_LEASE_SECONDS } from "../../nex/network.ts";

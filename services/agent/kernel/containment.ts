@@ -116,9 +116,9 @@ const none = (header: number, offset: number) => [loadPayload(header, offset, 4)
 /** Goes on with UDP to a port that the packet names. */
 const to = (port: number) => [...UDP, loadPayload(TRANSPORT_HEADER, 2, 2), isEqual(port >> 8, port & 0xff)];
 /**
- * What the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a machine
- * takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's messages, which
- * a physical switch would follow, have LLC and one of the addresses that a bridge keeps for itself (IEEE 802.1D §7.12.6).
+ * Frames that the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a
+ * machine takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's
+ * messages, which a physical switch would follow, have LLC and an address that a bridge keeps for itself (IEEE 802.1D §7.12.6).
  */
 const HIDING: readonly Rule[] = [
   ...[0x81, 0x91].map((type) => [loadMeta(META_PROTOCOL), isEqual(type, 0x00)]),
