@@ -148,5 +148,9 @@ async function containedAt(
   if (!port || !own || mac === undefined || address?.family !== 4 || rules === "none") return undefined;
   const sent = await foreignAt(path, { port, mac, address: address.u32, own });
   const frames = kernel.network(path).counted() ?? new Map<string, number>();
-  return { rules, sent, frames: Object.fromEntries([...frames].filter(([, count]) => count)) };
+  return {
+    rules: rules === "served" ? "count" : rules,
+    sent,
+    frames: Object.fromEntries([...frames].filter(([, count]) => count)),
+  };
 }

@@ -7,13 +7,18 @@ import type { Space } from "./space.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { ContainmentState } from "./state.ts";
 
-/** "drop": a frame that is not its port's own is dropped; "count": it is counted alone; "none": no port is checked. */
-export type Rules = "drop" | "count" | "none";
+/**
+ * "drop": a frame that is not its port's own is dropped; "count", and "served" in a network with settings: it is counted alone; "none":
+ * no port is checked. A network with settings has a gateway on each of its hosts, so that all but "count" refuse DHCP's answers and
+ * router advertisements of other hosts.
+ */
+export type Rules = "drop" | "count" | "served" | "none";
 
 /** The rules that a network wants. */
 export function rulesOf({ settings }: Space): Rules {
-  if (settings?.overlay.trusted) return "none";
-  return settings?.overlay.contain ? "drop" : "count";
+  if (!settings) return "count";
+  if (settings.overlay.trusted) return "none";
+  return settings.overlay.contain ? "drop" : "served";
 }
 
 /**

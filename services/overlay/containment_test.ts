@@ -37,7 +37,7 @@ Deno.test("what is a port's own follows the endpoints of this host, and the rule
   assert.deepEqual(found(), { rules: "count", own });
   assert.equal(found(false), undefined);
   settings({});
-  assert.deepEqual(found(), { rules: "count", own });
+  assert.deepEqual(found(), { rules: "served", own });
   settings({ contain: true });
   assert.deepEqual(found(), { rules: "drop", own });
   settings({ contain: true, trusted: true });

@@ -104,7 +104,7 @@ export type KernelOp =
   /** Makes the rules and their elements at once; `replaces`: in the place of what is there. */
   | {
     readonly op: "containment-add";
-    readonly rules: "drop" | "count" | "none";
+    readonly rules: "drop" | "count" | "served" | "none";
     readonly add: ReadonlySet<string>;
     readonly replaces: boolean;
   }

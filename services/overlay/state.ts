@@ -47,7 +47,7 @@ export type EgressRules = "closed" | "routed" | "edited";
 /** The check of frames that arrive at ports: see containment.ts. */
 export interface ContainmentState {
   /** Read: "edited" where the rules are none of those that agents make, so that they are made again. */
-  readonly rules: "drop" | "count" | "none" | "edited";
+  readonly rules: "drop" | "count" | "served" | "none" | "edited";
   /**
    * The elements of ports: a port's name alone, since other ports are not checked; its name and `device` for a device of the
    * host; its name and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.

@@ -4,6 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { sendFrames } from "../../ffi/packet.ts";
 import { fileURLToPath } from "node:url";
+import { advertisement, arp, frame, mac, tagged, toDhcpv6Client, TWO, udp } from "../lab/forged_frames.ts";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
@@ -13,64 +14,6 @@ import { until } from "../lab/until.ts";
 const GATEWAY = "10.0.0.1", OTHER = "10.0.0.77", OTHER_MAC = "02:00:00:00:00:77", ALL = "ff:ff:ff:ff:ff:ff";
 
 const WITHOUT = new URL("../lab/without_netfilter.py", import.meta.url);
-
-const mac = (text: string) => text.split(":").map((octet) => parseInt(octet, 16));
-const ip = (text: string) => text.split(".").map(Number);
-const frame = (to: string, from: string, type: number[], ...payload: number[]) =>
-  Uint8Array.from([...mac(to), ...mac(from), ...type, ...payload]);
-
-/** An unsolicited ARP reply. */
-function arp(from: string, to: string, sender: [mac: string, ip: string], target: string) {
-  const body = [0, 1, 8, 0, 6, 4, 0, 2, ...mac(sender[0]), ...ip(sender[1]), ...mac(to), ...ip(target)];
-  return frame(to, from, [8, 6], ...body);
-}
-
-function udp(to: string, from: string, source: string, target: string, ports: [number, number]) {
-  const header = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, ...ip(source), ...ip(target)];
-  let sum = 0;
-  for (let i = 0; i < 20; i += 2) sum += (header[i] ?? 0) << 8 | (header[i + 1] ?? 0);
-  sum = ~(sum % 0xffff) & 0xffff;
-  header[10] = sum >> 8, header[11] = sum & 0xff;
-  return frame(to, from, [8, 0], ...header, ...ports.flatMap((port) => [port >> 8, port & 0xff]), 0, 8, 0, 0);
-}
-
-/** A frame with tags, or what stands for them, before its type. */
-const tagged = (plain: Uint8Array, ...tags: number[]) =>
-  Uint8Array.from([...plain.slice(0, 12), ...tags, ...plain.slice(12)]);
-/** Tags of VLAN 0: a machine takes out two, and a bridge one. */
-const TWO = [0x81, 0, 0, 0, 0x81, 0, 0, 0];
-
-/** A router advertisement (RFC 4861 §4.2) that offers a default route. */
-const advertisement = (from: string) =>
-  toAllNodes(from, 58, [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0], 2);
-/** UDP over IPv6 as DHCPv6's, from a server to a client (RFC 8415 §7.2). */
-const toDhcpv6Client = (from: string) => toAllNodes(from, 17, [2, 35, 2, 34, 0, 8, 0, 0], 6);
-
-/** @param sumAt Where the checksum stands in the body. */
-function toAllNodes(from: string, protocol: number, body: number[], sumAt: number) {
-  const source = [0xfe, 0x80, ...Array(13).fill(0), 0x99], target = [0xff, 2, ...Array(13).fill(0), 1];
-  const words = [...source, ...target, 0, 0, 0, body.length, 0, 0, 0, protocol, ...body];
-  let sum = 0;
-  for (let i = 0; i < words.length; i += 2) sum += (words[i] ?? 0) << 8 | (words[i + 1] ?? 0);
-  sum = ~(sum % 0xffff) & 0xffff;
-  body[sumAt] = sum >> 8, body[sumAt + 1] = sum & 0xff;
-  return frame(
-    "33:33:00:00:00:01",
-    from,
-    [0x86, 0xdd],
-    0x60,
-    0,
-    0,
-    0,
-    0,
-    body.length,
-    protocol,
-    255,
-    ...source,
-    ...target,
-    ...body,
-  );
-}
 
 function send({ container, endpoint }: Attached, ...frames: Uint8Array<ArrayBuffer>[]): void {
   const namespace = openNamespace(container.path);
@@ -318,6 +261,56 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     );
     assert.ok(await isReached());
   });
+
+  await t.step(
+    "DHCP's answers and router advertisements of other hosts are refused, also where ports are trusted",
+    async () => {
+      const toFar = far.endpoint.target_veth_mac;
+      const unicast = (frame: Uint8Array) => Uint8Array.from([...mac(toFar), ...frame.slice(6)]);
+      const priority = [0x81, 0, 0, 0];
+      const gatewayArp = arp(own, toFar, [own, GATEWAY], far.address);
+      const bad = [
+        udp(toFar, own, web.address, far.address, [67, 68]),
+        udp(toFar, own, web.address, far.address, [1067, 68]),
+        unicast(toDhcpv6Client(own)),
+        unicast(advertisement(own)),
+        tagged(udp(toFar, own, web.address, far.address, [1067, 68]), ...priority),
+        tagged(gatewayArp, ...priority),
+        ...hidden.slice(0, 1),
+      ];
+      const arriving = async () =>
+        (await nft(h2, id, "list chain bridge strand arriving")).stdout.includes("drop");
+      const advertised = async () =>
+        (await far.container.run(["ip", "-6", "route", "show", "default"])).stdout.includes("proto ra");
+      for (const overlay of [{ contain: true, trusted: true }, { contain: false }, {}]) {
+        await settings(overlay);
+        const verdict = "trusted" in overlay ? undefined : "accept";
+        await until("both hosts have the rules", async (see) => {
+          if (!await arriving()) return false;
+          const { stdout } = await nft(h1, id, "list chain bridge strand prerouting");
+          see(stdout);
+          return /name "arp-spoofed" (\w+)/.exec(stdout)?.[1] === verdict;
+        });
+        await far.container.run(["ip", "neigh", "flush", "all"]);
+        assert.ok(await pings(far.container, GATEWAY));
+        const gateway = await neighbour(far, GATEWAY), before = await got(far);
+        send(web, ...bad);
+        assert.ok(await pings(web.container, far.address));
+        assert.equal(await got(far), before);
+        assert.equal(await neighbour(far, GATEWAY), gateway);
+        assert.notEqual(gateway, own);
+      }
+      assert.equal(await advertised(), false);
+      await web.container.run(["ip", "address", "del", `${OTHER}/24`, "dev", web.endpoint.target_veth_name]);
+      // Without settings no gateway answers, and nothing is refused.
+      await lab.kv.write({ [`/sc-net/strand/net/${id}/settings`]: undefined });
+      await until("the rules are gone", async () => !await arriving());
+      const before = await got(far);
+      send(web, ...bad);
+      await until("far gets it", async (see) => see(await got(far)) - before === 5);
+      await lab.agree();
+    },
+  );
 
   await t.step("a kernel without nf_tables: it is said once, and all else works", async () => {
     await settings({ contain: true });

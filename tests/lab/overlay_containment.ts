@@ -30,12 +30,21 @@ export async function compareContainment(
   const { overlay = {} } = JSON.parse(records.get(`/sc-net/strand/net/${network}/settings`) ?? "{}");
   const faults: string[] = [];
   const chains = listed.flatMap(({ chain }) => chain ? `${chain.hook} ${chain.policy}` : []).sort();
-  if (`${chains}` !== "postrouting accept,prerouting accept") return [`the rules' chains are [${chains}]`];
+  if (`${chains}` !== "postrouting accept,prerouting accept,prerouting accept") {
+    return [`the rules' chains are [${chains}]`];
+  }
   const rulesOf = (name: string) =>
     listed.flatMap(({ rule }) => rule?.chain === name ? [JSON.stringify(rule.expr)] : []);
   const rules = rulesOf("prerouting"), leaving = rulesOf("postrouting");
   if (leaving.length !== 1 || !leaving[0]?.includes('"vxlan0"') || !leaving[0].includes('"priority"')) {
     faults.push(`what leaves is not told from others: ${leaving}`);
+  }
+  const arriving = rulesOf("arriving"), settings = records.has(`/sc-net/strand/net/${network}/settings`);
+  if (
+    arriving.length !== (settings ? 7 : 0) ||
+    arriving.filter((rule) => rule.endsWith('{"drop":null}]')).length !== (settings ? 6 : 0)
+  ) {
+    faults.push(`what comes from other hosts: ${arriving.join(" ")}`);
   }
   if (overlay.trusted) return rules.length ? [...faults, "a trusted network's ports are checked"] : faults;
   const verdict = overlay.contain ? "drop" : "accept",

@@ -27,17 +27,13 @@ import {
   FIRST,
   isEqual,
   isIn,
-  isLess,
   isOther,
   LINK_HEADER,
   loadMeta,
   loadPayload,
-  masked,
   META_INTERFACE,
   META_OUTGOING,
   META_PRIORITY,
-  META_PROTOCOL,
-  META_TRANSPORT,
   NETWORK_HEADER,
   type Rule,
   SECOND,
@@ -52,9 +48,21 @@ import { Ip } from "../../common/ip.ts";
 import { macFromBytes, macToBytes } from "../../common/mac.ts";
 import type { Rules } from "../../overlay/containment.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
-import { type ContainmentState, VXLAN } from "../../overlay/state.ts";
+import type { ContainmentState } from "../../overlay/state.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import type { NftablesSockets } from "./nftables_sockets.ts";
+import {
+  ADVERTISEMENT,
+  ARP,
+  ARRIVING_RULES,
+  HIDING,
+  IPV4,
+  IPV6,
+  NO_UDP,
+  to,
+  UDP,
+  VXLAN_NAME,
+} from "./frame_rules.ts";
 import { ENCAPSULATED } from "./vtep_table.ts";
 
 /**
@@ -75,9 +83,11 @@ const HOOK: Hook = { at: "prerouting", priority: -300 };
 const LEAVING = "postrouting", LEAVING_HOOK: Hook = { at: "postrouting", priority: 0 };
 const LEAVING_RULES: readonly Rule[] = [[
   loadMeta(META_OUTGOING),
-  isEqual(...new TextEncoder().encode(VXLAN.padEnd(16, "\0"))),
+  isEqual(...VXLAN_NAME),
   ...setMeta(META_PRIORITY, ENCAPSULATED),
 ]];
+/** The chain for what comes in by vxlan0. A frame that it accepts goes on to {@link CHAIN}. */
+const ARRIVING = "arriving", ARRIVING_HOOK: Hook = { at: "prerouting", priority: -301 };
 const PORTS = "ports", DEVICES = "host-devices", MACS = "macs", ADDRESSES = "addresses";
 /** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
 const SETS = [
@@ -102,34 +112,12 @@ export type ForeignKind = typeof FOREIGN_KINDS[number];
 const counterOf = (kind: ForeignKind) => `${kind}-spoofed`;
 const COUNTERS = FOREIGN_KINDS.map(counterOf);
 
-const IPV4 = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x00)],
-  ARP = [loadMeta(META_PROTOCOL), isEqual(0x08, 0x06)];
-const IPV6 = [loadMeta(META_PROTOCOL), isEqual(0x86, 0xdd)];
-const UDP = [loadMeta(META_TRANSPORT), isEqual(17)], NO_UDP = [loadMeta(META_TRANSPORT), isOther(17)];
-const ICMPV6 = [loadMeta(META_TRANSPORT), isEqual(58)];
 const PORT = loadMeta(META_INTERFACE, FIRST);
 const source = (header: number, offset: number, length: number) => [
   PORT,
   loadPayload(header, offset, length, SECOND),
 ];
 const none = (header: number, offset: number) => [loadPayload(header, offset, 4), isEqual(0, 0, 0, 0)];
-/** Goes on with UDP to a port that the packet names. */
-const to = (port: number) => [...UDP, loadPayload(TRANSPORT_HEADER, 2, 2), isEqual(port >> 8, port & 0xff)];
-/**
- * Frames that the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a
- * machine takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's
- * messages, which a physical switch would follow, have LLC and an address that a bridge keeps for itself (IEEE 802.1D §7.12.6).
- */
-const HIDING: readonly Rule[] = [
-  ...[0x81, 0x91].map((type) => [loadMeta(META_PROTOCOL), isEqual(type, 0x00)]),
-  [loadMeta(META_PROTOCOL), isEqual(0x88, 0xa8)],
-  [loadMeta(META_PROTOCOL), isLess(0x06, 0x00)],
-  [
-    loadPayload(LINK_HEADER, 0, 6),
-    masked(0xff, 0xff, 0xff, 0xff, 0xff, 0xf0),
-    isEqual(0x01, 0x80, 0xc2, 0x00, 0x00, 0x00),
-  ],
-];
 /** A packet from a DHCP client that has no address yet (RFC 2131 §4.1). */
 const CLIENT = [
   ...IPV4,
@@ -191,17 +179,18 @@ function rulesFor(rules: Rules): Rule[] {
     // A probe, whether another machine has the address (RFC 5227 §1.1).
     [...ARP, ...none(NETWORK_HEADER, 14), pass],
     [...ARP, ...refused("arp")],
-    [
-      ...IPV6,
-      ...ICMPV6,
-      loadPayload(TRANSPORT_HEADER, 0, 1),
-      isEqual(134),
-      ...refused("router-advertisement"),
-    ],
+    [...ADVERTISEMENT, ...refused("router-advertisement")],
   ];
 }
 
-const RULES = { drop: rulesFor("drop"), count: rulesFor("count"), none: rulesFor("none") } as const;
+const arrivingRules = (rules: Rules) => rules === "count" ? [] : ARRIVING_RULES;
+
+const RULES = {
+  drop: rulesFor("drop"),
+  served: rulesFor("served"),
+  count: rulesFor("count"),
+  none: rulesFor("none"),
+} as const;
 const NAMES = Object.keys(RULES) as Rules[];
 
 /** The containment of all networks of this host. */
@@ -277,7 +266,11 @@ export class Containment {
 async function rulesOf(netlink: Netlink): Promise<Rules | "edited"> {
   const isLeaving = await hasChain(netlink, TABLE, LEAVING, LEAVING_HOOK);
   if (!isLeaving || !await hasRules(netlink, TABLE, LEAVING, LEAVING_RULES)) return "edited";
-  for (const name of NAMES) if (await hasRules(netlink, TABLE, CHAIN, RULES[name])) return name;
+  if (!await hasChain(netlink, TABLE, ARRIVING, ARRIVING_HOOK)) return "edited";
+  for (const name of NAMES) {
+    if (!await hasRules(netlink, TABLE, ARRIVING, arrivingRules(name))) continue;
+    if (await hasRules(netlink, TABLE, CHAIN, RULES[name])) return name;
+  }
   return "edited";
 }
 
@@ -295,6 +288,8 @@ function requestsFor(op: ContainmentOp): Request[] {
     ...SETS.map(({ name, types, length }, i) => newSet(TABLE, name, types, length, i + 1)),
     newChain(TABLE, CHAIN, HOOK),
     ...RULES[op.rules].map((rule) => newRule(TABLE, CHAIN, rule)),
+    newChain(TABLE, ARRIVING, ARRIVING_HOOK),
+    ...arrivingRules(op.rules).map((rule) => newRule(TABLE, ARRIVING, rule)),
     newChain(TABLE, LEAVING, LEAVING_HOOK),
     ...LEAVING_RULES.map((rule) => newRule(TABLE, LEAVING, rule)),
     ...elements,
