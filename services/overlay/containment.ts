@@ -8,7 +8,7 @@ import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { ContainmentState } from "./state.ts";
 
 /**
- * "drop": a frame that is not its port's own is dropped; "count", and "served" in a network with settings: it is counted alone; "none":
+ * "drop": a frame that is not its port's own is dropped; "count", and "served" in a network with settings: it is counted; "none":
  * no port is checked. A network with settings has a gateway on each of its hosts, so that all but "count" refuse DHCP's answers and
  * router advertisements of other hosts.
  */

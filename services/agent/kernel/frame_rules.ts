@@ -29,9 +29,9 @@ export const to = (
 /** A router advertisement. */
 export const ADVERTISEMENT = [...IPV6, ...ICMPV6, loadPayload(TRANSPORT_HEADER, 0, 1), isEqual(134)];
 /**
- * What the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a machine
- * takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's messages, which
- * a physical switch would follow, have LLC and one of the addresses that a bridge keeps for itself (IEEE 802.1D §7.12.6).
+ * Frames that the rules for ARP, IPv4 and IPv6 do not see into, although a machine may: the kernel has taken one tag out, and a
+ * machine takes out a second one of VLAN 0, by whatever type; some read ARP and IPv4 behind LLC and SNAP too. Spanning tree's
+ * messages, which a physical switch would follow, have LLC and an address that a bridge keeps for itself (IEEE 802.1D §7.12.6).
  */
 export const HIDING: readonly Rule[] = [
   ...[0x81, 0x91].map((type) => [loadMeta(META_PROTOCOL), isEqual(type, 0x00)]),
@@ -44,7 +44,7 @@ export const HIDING: readonly Rule[] = [
   ],
 ];
 export const VXLAN_NAME = new TextEncoder().encode(VXLAN.padEnd(16, "\0"));
-/** Whether a frame has a tag of VLAN 0, which the kernel has taken out; frames without one begin otherwise at that place. */
+/** A frame with a tag of VLAN 0, which the kernel has taken out; frames without one begin otherwise at that place. */
 const PRIORITY_TAGGED = [
   loadPayload(LINK_HEADER, 12, 2),
   isEqual(0x81, 0x00),
@@ -53,8 +53,8 @@ const PRIORITY_TAGGED = [
   isEqual(0, 0),
 ];
 /**
- * Each host's gateway serves its own machines alone: no answer of DHCP and no router advertisement comes from another host, by whatever
- * port. ARP neither, but for vxlan0's own answers, which have no tag.
+ * Each host's gateway serves its own machines alone: no answer of DHCP and no router advertisement comes from another host, by
+ * whatever port. ARP neither, but for vxlan0's own answers, which have no tag.
  */
 export const ARRIVING_RULES: readonly Rule[] = [
   [loadMeta(META_INTERFACE), isOther(...VXLAN_NAME), end("accept")],
