@@ -8,7 +8,7 @@ export type Shell = "bash" | "zsh" | "fish";
 const HELP = "help";
 
 /** The part of the command line that `values` gets. */
-export interface Line {
+export interface CompletionLine {
   /** The name of the argument to complete, like `net`, or the attribute of an option. */
   readonly argument: string;
   /** Options with a value, by attribute name: those on the line, and those of the environment. */
@@ -82,7 +82,7 @@ complete ${names.map((name) => `-c ${name}`).join(" ")} -f -a '(__${id}_complete
 export async function complete(
   program: Command,
   words: readonly string[],
-  values: (line: Line) => Promise<readonly string[]>,
+  values: (line: CompletionLine) => Promise<readonly string[]>,
 ): Promise<Candidate[]> {
   const typed = words.at(-1) ?? "";
   const options: Record<string, string> = {};

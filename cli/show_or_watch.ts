@@ -11,7 +11,7 @@ export interface ShowOptions {
 }
 
 /** The data that was found, in the forms in which it can be printed. */
-export interface Shown {
+export interface PrintableResult {
   /** @param now milliseconds since the epoch, for the time that is left of a lease */
   table(wide: boolean, now: number): string;
   /** The value for JSON and YAML. */
@@ -35,10 +35,10 @@ const CLEAR = "\x1b[H\x1b[2J\x1b[3J";
 export async function show(
   terminal: Terminal,
   { output, watch = false }: ShowOptions,
-  find: () => Promise<Shown>,
+  find: () => Promise<PrintableResult>,
   explain: (error: unknown) => string,
 ): Promise<void> {
-  const text = async (found: Shown, now: number) => {
+  const text = async (found: PrintableResult, now: number) => {
     if (output === "table" || output === "wide") return found.table(output === "wide", now);
     return output === "yaml" && found.yaml ? await found.yaml() : await serialize(found.value(), output);
   };

@@ -11,7 +11,7 @@ export const NAME = 32;
 export const MSG_DONTWAIT = 0x40;
 
 /** The headers of as many messages as there are slots, and what they point to: all of it is to be kept, so that none is freed. */
-export interface Headers {
+export interface MessageHeaders {
   readonly words: Uint32Array<ArrayBuffer>;
   readonly names: Uint8Array<ArrayBuffer>;
   readonly controls: Uint32Array<ArrayBuffer>;
@@ -21,7 +21,7 @@ export interface Headers {
 }
 
 /** Makes headers for slots of `size` octets of `buffer`, each with `control` octets for ancillary data (cmsg(3)). */
-export function headersOf(buffer: Uint8Array<ArrayBuffer>, size: number, control: number): Headers {
+export function headersOf(buffer: Uint8Array<ArrayBuffer>, size: number, control: number): MessageHeaders {
   const slots = buffer.length / size;
   const words = new Uint32Array(slots * HEADER / 4), names = new Uint8Array(slots * NAME);
   const controls = new Uint32Array(slots * control / 4), iovecs = new Uint32Array(slots * IOVEC / 4);

@@ -10,7 +10,7 @@ export const NDMSG = 12, FLAGS = 10;
  * A device's table: `arp` (the MAC of an address; NDP's for IPv6) or `fdb` (the host behind which a MAC is: a vxlan
  * device's forwarding table).
  */
-export type Table = "arp" | "fdb";
+export type NeighTable = "arp" | "fdb";
 
 /** Pairs of address and MAC, in flat arrays. In an `fdb`, the address is the remote host's. */
 export interface Neighbours {
@@ -33,7 +33,13 @@ export interface Template {
   readonly macAt: number;
 }
 
-export function template(table: Table, type: number, flags: number, ifindex: number, width: Width): Template {
+export function template(
+  table: NeighTable,
+  type: number,
+  flags: number,
+  ifindex: number,
+  width: Width,
+): Template {
   const bytes = encodeMessage(type, flags, ndmsg(table, width, ifindex), [
     width ? [NDA_DST, new Uint8Array(width)] : undefined,
     [NDA_LLADDR, new Uint8Array(6)],
@@ -44,7 +50,7 @@ export function template(table: Table, type: number, flags: number, ifindex: num
 /** Octets of an address; 0 where none is named. */
 type Width = 0 | 4 | 16;
 
-function ndmsg(table: Table, width: Width, ifindex: number): Uint8Array {
+function ndmsg(table: NeighTable, width: Width, ifindex: number): Uint8Array {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   fixed.set(u32(ifindex), 4);

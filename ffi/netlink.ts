@@ -5,7 +5,7 @@ import { checked, EAGAIN, EBADF, EINTR, errno, SystemError } from "./errno.ts";
 import { libc, libcNonblocking } from "./libc.ts";
 import { interfaceIndex } from "./interface_index.ts";
 import { aligned, NLM_F_ACK, NLM_F_DUMP } from "./netlink_message.ts";
-import { DumpReplies, type NetlinkFailure, Replies, type Visit } from "./netlink_replies.ts";
+import { DumpReplies, type NetlinkFailure, type OnMessage, Replies } from "./netlink_replies.ts";
 import { inNamespace } from "./netns.ts";
 import { onPool } from "./pool.ts";
 import { lockWaits } from "./rtnl.ts";
@@ -111,7 +111,7 @@ export class Netlink implements Disposable {
    * Sends a request other than a dump; `visit` gets the answers.
    * @throws SystemError when there is none
    */
-  async request({ what, message }: Request, visit: Visit, sender?: Sender): Promise<void> {
+  async request({ what, message }: Request, visit: OnMessage, sender?: Sender): Promise<void> {
     const [failure] = await this.exchange(Uint8Array.from(message), 1, visit, sender);
     if (failure) throw new SystemError(what, failure.errno, failure.detail);
   }
@@ -124,7 +124,7 @@ export class Netlink implements Disposable {
   exchange(
     bytes: Uint8Array<ArrayBuffer>,
     count: number,
-    visit?: Visit,
+    visit?: OnMessage,
     sender?: Sender,
   ): Promise<NetlinkFailure[]> {
     return this.#exclusive(async () => {
@@ -162,7 +162,7 @@ export class Netlink implements Disposable {
     what: string,
     message: Uint8Array,
     make: () => T,
-    add: (into: T, ...args: Parameters<Visit>) => void,
+    add: (into: T, ...args: Parameters<OnMessage>) => void,
     few = this.asksLittle,
   ): Promise<T> {
     const bytes = Uint8Array.from(message);

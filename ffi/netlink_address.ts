@@ -49,7 +49,7 @@ export interface LinkAddress {
 }
 
 /** A route: where packets to a prefix are sent. */
-export interface Route {
+export interface KernelRoute {
   /** 4 or 16 octets, those of `0.0.0.0` or `::` for the default route. */
   readonly destination: Uint8Array;
   readonly prefix: number;
@@ -90,7 +90,7 @@ export function deleteAddress({ link, address, prefix }: LinkAddress): Request {
 }
 
 /** Sets a route of the main table, replacing one to the same destination. */
-export function setRoute(route: Route): Request {
+export function setRoute(route: KernelRoute): Request {
   return {
     what: "set a route",
     message: encodeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, rtmsg(route), routeAttributes(route)),
@@ -98,7 +98,7 @@ export function setRoute(route: Route): Request {
 }
 
 /** Adds a route; fails with EEXIST when there is one to the same destination with the same priority. */
-export function addRoute(route: Route): Request {
+export function addRoute(route: KernelRoute): Request {
   return {
     what: "add a route",
     message: encodeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, rtmsg(route), routeAttributes(route)),
@@ -106,7 +106,7 @@ export function addRoute(route: Route): Request {
 }
 
 /** Deletes a route of any origin (rtm_protocol), if it exists. */
-export function deleteRoute(route: Route): Request {
+export function deleteRoute(route: KernelRoute): Request {
   return {
     what: "delete a route",
     message: encodeMessage(RTM_DELROUTE, 0, rtmsg(route, RTPROT_UNSPEC), routeAttributes(route)),
@@ -132,12 +132,12 @@ export function listAddresses(netlink: Netlink, link = 0): Promise<LinkAddress[]
  * Lists the unicast routes of the main table that lead over a single link, of both families; optionally over this
  * link only.
  */
-export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
+export function listRoutes(netlink: Netlink, link?: number): Promise<KernelRoute[]> {
   const filter: Attribute[] = link === undefined ? [] : [[RTA_OIF, u32(link)]];
   return netlink.dump(
     "list the routes",
     encodeMessage(RTM_GETROUTE, 0, new Uint8Array(RTMSG), filter),
-    () => [] as Route[],
+    () => [] as KernelRoute[],
     (list, view, from, to) => {
       if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
       const table = readAttributes(view, from + RTMSG, to).get(RTA_TABLE)?.getUint32(0, true);
@@ -148,7 +148,7 @@ export function listRoutes(netlink: Netlink, link?: number): Promise<Route[]> {
 }
 
 /** A route of any table with all links that it leads over. */
-export interface Way {
+export interface MultipathRoute {
   /** 4 octets. */
   readonly destination: Uint8Array;
   readonly prefix: number;
@@ -156,32 +156,37 @@ export interface Way {
 }
 
 /** Lists the IPv4 unicast routes of all tables, those over several links included. */
-export function listWays(netlink: Netlink): Promise<Way[]> {
+export function listWays(netlink: Netlink): Promise<MultipathRoute[]> {
   const fixed = new Uint8Array(RTMSG);
   fixed[0] = AF_INET;
   const message = encodeMessage(RTM_GETROUTE, 0, fixed, []);
-  return netlink.dump("list the routes of all tables", message, () => [] as Way[], (list, view, from, to) => {
-    if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
-    const found = readAttributes(view, from + RTMSG, to), destination = found.get(RTA_DST);
-    const links: number[] = [],
-      only = found.get(RTA_OIF)?.getUint32(0, true),
-      several = found.get(RTA_MULTIPATH);
-    if (only !== undefined) links.push(only);
-    // struct rtnexthop {u16 length, u8 flags, u8 hops, i32 index}, each with attributes.
-    for (let at = 0; several && at + 8 <= several.byteLength;) {
-      links.push(several.getInt32(at + 4, true));
-      at += Math.max(8, several.getUint16(at, true) + 3 & ~3);
-    }
-    list.push({
-      destination: destination ? readOctets(destination) : new Uint8Array(4),
-      prefix: view.getUint8(from + 1),
-      links,
-    });
-  });
+  return netlink.dump(
+    "list the routes of all tables",
+    message,
+    () => [] as MultipathRoute[],
+    (list, view, from, to) => {
+      if (to - from < RTMSG || view.getUint8(from + 7) !== RTN_UNICAST) return;
+      const found = readAttributes(view, from + RTMSG, to), destination = found.get(RTA_DST);
+      const links: number[] = [],
+        only = found.get(RTA_OIF)?.getUint32(0, true),
+        several = found.get(RTA_MULTIPATH);
+      if (only !== undefined) links.push(only);
+      // struct rtnexthop {u16 length, u8 flags, u8 hops, i32 index}, each with attributes.
+      for (let at = 0; several && at + 8 <= several.byteLength;) {
+        links.push(several.getInt32(at + 4, true));
+        at += Math.max(8, several.getUint16(at, true) + 3 & ~3);
+      }
+      list.push({
+        destination: destination ? readOctets(destination) : new Uint8Array(4),
+        prefix: view.getUint8(from + 1),
+        links,
+      });
+    },
+  );
 }
 
 /** The route by which the socket's namespace reaches an address. */
-export interface RouteOnLink extends Route {
+export interface RouteOnLink extends KernelRoute {
   /** True: the address is local to the namespace, or a broadcast address. */
   readonly own: boolean;
 }
@@ -241,7 +246,7 @@ export async function outgoingLink(
 }
 
 /** Reads struct rtmsg and its attributes; undefined for a route over no link, or over several. */
-function readRoute(view: DataView, from: number, to: number): Route | undefined {
+function readRoute(view: DataView, from: number, to: number): KernelRoute | undefined {
   const found = readAttributes(view, from + RTMSG, to);
   const link = found.get(RTA_OIF)?.getUint32(0, true), gateway = found.get(RTA_GATEWAY);
   if (link === undefined) return undefined;
@@ -267,13 +272,15 @@ function ifaddrmsg(link: number, address: Uint8Array, prefix: number): Uint8Arra
 }
 
 /** struct rtmsg {u8 family, dst_len, src_len, tos, table, protocol, scope, type, u32 flags} */
-function rtmsg({ destination, prefix, gateway }: Route, protocol = RTPROT_STATIC): Uint8Array {
+function rtmsg({ destination, prefix, gateway }: KernelRoute, protocol = RTPROT_STATIC): Uint8Array {
   const scope = gateway || destination.length !== 4 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   const fixed = [familyOf(destination), prefix, 0, 0, RT_TABLE_MAIN, protocol, scope, RTN_UNICAST];
   return Uint8Array.of(...fixed, 0, 0, 0, 0);
 }
 
-function routeAttributes({ destination, prefix, gateway, link, priority, mtu, advmss }: Route): Attribute[] {
+function routeAttributes(
+  { destination, prefix, gateway, link, priority, mtu, advmss }: KernelRoute,
+): Attribute[] {
   const metrics: Attribute[] = [];
   if (mtu !== undefined) metrics.push([RTAX_MTU, u32(mtu)]);
   if (advmss !== undefined) metrics.push([RTAX_ADVMSS, u32(advmss)]);

@@ -11,10 +11,10 @@ import {
   NDA_LLADDR,
   NDMSG,
   type Neighbours,
+  type NeighTable,
   NTF_SELF,
   NUD_PERMANENT,
   type Pairs,
-  type Table,
   type Template,
   template,
 } from "./neighbour_message.ts";
@@ -34,7 +34,7 @@ const harmless: ReadonlySet<number> = new Set([NDA_CACHEINFO, NDA_PROBES, NDA_LI
  */
 const batch = 128;
 
-export type { Neighbours, Table };
+export type { Neighbours, NeighTable };
 
 /** Entries as listed. */
 export interface DumpedNeighbours extends Neighbours {
@@ -55,7 +55,7 @@ export interface DumpedNeighbours extends Neighbours {
  */
 export function setNeighbours(
   netlink: Netlink,
-  table: Table,
+  table: NeighTable,
   ifindex: number,
   entries: Neighbours,
 ): Promise<NetlinkFailure[]> {
@@ -69,8 +69,8 @@ export function setNeighbours(
 export async function setBoth(
   netlink: Netlink,
   ifindex: number,
-  { fdb, arp }: Readonly<Record<Table, Neighbours>>,
-): Promise<Record<Table, NetlinkFailure[]>> {
+  { fdb, arp }: Readonly<Record<NeighTable, Neighbours>>,
+): Promise<Record<NeighTable, NetlinkFailure[]>> {
   if (!fdb.count || !arp.count || fdb.count + arp.count > batch) {
     return {
       fdb: await setNeighbours(netlink, "fdb", ifindex, fdb),
@@ -82,7 +82,7 @@ export async function setBoth(
       encodePairs(entries, setting(table, ifindex, entries), 0, entries.count)
     ),
   );
-  const failures: Record<Table, NetlinkFailure[]> = { fdb: [], arp: [] };
+  const failures: Record<NeighTable, NetlinkFailure[]> = { fdb: [], arp: [] };
   for (const failure of await netlink.exchange(bytes, fdb.count + arp.count, undefined, "brief")) {
     const inArp = failure.index - fdb.count;
     if (inArp < 0) failures.fdb.push(failure);
@@ -91,7 +91,7 @@ export async function setBoth(
   return failures;
 }
 
-function setting(table: Table, ifindex: number, { width }: Neighbours): Template {
+function setting(table: NeighTable, ifindex: number, { width }: Neighbours): Template {
   return template(table, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, width);
 }
 
@@ -115,7 +115,7 @@ export async function addFloods(
  */
 export async function deleteNeighbours(
   netlink: Netlink,
-  table: Table,
+  table: NeighTable,
   ifindex: number,
   entries: Neighbours,
 ): Promise<NetlinkFailure[]> {
@@ -175,7 +175,7 @@ async function send(netlink: Netlink, pairs: Pairs, message: Template): Promise<
  */
 export async function dumpNeighbours(
   netlink: Netlink,
-  table: Table,
+  table: NeighTable,
   ifindex: number,
   width: 4 | 16 = 4,
 ): Promise<DumpedNeighbours> {
@@ -217,7 +217,7 @@ export async function dumpArp(
   return new Map([...found].map(([ifindex, collection]) => [ifindex, collection.result()]));
 }
 
-function dump(netlink: Netlink, table: Table, ifindex: number, width: 4 | 16): Promise<Collection> {
+function dump(netlink: Netlink, table: NeighTable, ifindex: number, width: 4 | 16): Promise<Collection> {
   const fixed = new Uint8Array(NDMSG);
   fixed[0] = table === "fdb" ? AF_BRIDGE : width === 4 ? AF_INET : AF_INET6;
   // Each kind of dump selects a device in its own way.
@@ -241,7 +241,7 @@ class Collection {
   #macs = new Uint8Array(this.#capacity * 6);
   #exact = new Uint8Array(this.#capacity);
 
-  constructor(readonly table: Table, readonly ifindex: number, readonly width: 4 | 16) {
+  constructor(readonly table: NeighTable, readonly ifindex: number, readonly width: 4 | 16) {
     this.#addresses = new Uint8Array(this.#capacity * width);
   }
 

@@ -39,7 +39,7 @@ export const FAMILIES = { inet: 1, ip: 2, bridge: 7 } as const;
 /** The places in a packet's way that chains may be at, which all three families number alike. */
 export const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
-export interface Table {
+export interface NftTable {
   readonly family: keyof typeof FAMILIES;
   readonly name: string;
 }
@@ -57,7 +57,7 @@ export interface Hook {
 const ELEMENTS = 1000;
 
 /** A table that is not there yet. */
-export function newTable(table: Table): Request {
+export function newTable(table: NftTable): Request {
   return request(table, `add table ${table.name}`, NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [[
     1,
     text(table.name),
@@ -65,12 +65,12 @@ export function newTable(table: Table): Request {
 }
 
 /** Removes a table that is there, with all in it. */
-export function deleteTable(table: Table): Request {
+export function deleteTable(table: NftTable): Request {
   return request(table, `delete table ${table.name}`, DELTABLE, 0, [[1, text(table.name)]]);
 }
 
 /** A counter that rules of the table refer to. */
-export function newCounter(table: Table, name: string): Request {
+export function newCounter(table: NftTable, name: string): Request {
   const attributes: Attribute[] = [[1, text(table.name)], [2, text(name)], [3, bytesOf32(COUNTER)], [4, []]];
   return request(table, `add counter ${name}`, NEWOBJ, NLM_F_CREATE, attributes);
 }
@@ -82,7 +82,7 @@ export function newCounter(table: Table, name: string): Request {
  * @param shown The data from which nft(8) shows keys: see nftables_userdata.ts.
  */
 export function newSet(
-  table: Table,
+  table: NftTable,
   name: string,
   types: readonly number[],
   length: number,
@@ -104,7 +104,7 @@ export function newSet(
  * A set of rates by key for `isOver()` of nftables_expressions.ts, which forgets keys that were not seen for a minute.
  * @param id As in {@link newSet}.
  */
-export function newRates(table: Table, name: string, type: number, length: number, id: number): Request {
+export function newRates(table: NftTable, name: string, type: number, length: number, id: number): Request {
   return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
     [1, text(table.name)],
     [2, text(name)],
@@ -119,7 +119,7 @@ export function newRates(table: Table, name: string, type: number, length: numbe
 }
 
 /** A chain at a place in a packet's way: in the family bridge, frames pass `prerouting` before the bridge learns from them. */
-export function newChain(table: Table, name: string, hook: Hook): Request {
+export function newChain(table: NftTable, name: string, hook: Hook): Request {
   const type = text(hook.type ?? "filter");
   const attributes = [[1, text(table.name)], [3, text(name)], ...hooked(hook), [7, type]] as const;
   return request(table, `add chain ${name}`, NEWCHAIN, NLM_F_CREATE, attributes);
@@ -130,7 +130,12 @@ function hooked({ at, priority }: Hook): Attribute[] {
 }
 
 /** A rule at the chain's end, or at its beginning. */
-export function newRule(table: Table, chain: string, rule: Rule, where: "last" | "first" = "last"): Request {
+export function newRule(
+  table: NftTable,
+  chain: string,
+  rule: Rule,
+  where: "last" | "first" = "last",
+): Request {
   const expressions = rule.map(([name, attributes]) =>
     [LIST_ELEM, [[1, text(name)], [2, attributes]]] as const
   );
@@ -148,12 +153,12 @@ export function newRule(table: Table, chain: string, rule: Rule, where: "last" |
 }
 
 /** Adds keys to a set, which may have them already. */
-export function addKeys(table: Table, set: string, keys: readonly Uint8Array[]): Request[] {
+export function addKeys(table: NftTable, set: string, keys: readonly Uint8Array[]): Request[] {
   return changeKeys("add to", NEWSETELEM, NLM_F_CREATE, table, set, keys);
 }
 
 /** Removes keys that the set has. */
-export function removeKeys(table: Table, set: string, keys: readonly Uint8Array[]): Request[] {
+export function removeKeys(table: NftTable, set: string, keys: readonly Uint8Array[]): Request[] {
   return changeKeys("remove from", DELSETELEM, 0, table, set, keys);
 }
 
@@ -161,7 +166,7 @@ function changeKeys(
   what: string,
   type: number,
   flags: number,
-  table: Table,
+  table: NftTable,
   set: string,
   keys: readonly Uint8Array[],
 ): Request[] {
@@ -198,14 +203,14 @@ export function isUnsupported(error: unknown): error is SystemError {
 }
 
 /** True when the table is there and in use; undefined: there is none. */
-export function hasTable(netlink: Netlink, table: Table): Promise<boolean | undefined> {
+export function hasTable(netlink: Netlink, table: NftTable): Promise<boolean | undefined> {
   return find(netlink, table, GETTABLE, [[1, text(table.name)]], [[2, bytesOf32(0)]]);
 }
 
 /** True when the table is there, in use, with a chain as {@link newChain} makes it. @returns undefined: no such table */
 export async function hasChain(
   netlink: Netlink,
-  table: Table,
+  table: NftTable,
   chain: string,
   hook: Hook,
 ): Promise<boolean | undefined> {
@@ -218,7 +223,7 @@ export async function hasChain(
 /** Tests whether an object has these attributes; undefined: there is none. */
 async function find(
   netlink: Netlink,
-  table: Table,
+  table: NftTable,
   type: number,
   key: readonly Attribute[],
   wanted: readonly Attribute[],
@@ -240,7 +245,7 @@ const listed = new WeakMap<Rule, Uint8Array>();
 /** True when a chain consists of just these rules. Further attributes that the kernel lists are ignored. */
 export async function hasRules(
   netlink: Netlink,
-  table: Table,
+  table: NftTable,
   chain: string,
   rules: readonly Rule[],
 ): Promise<boolean> {
@@ -279,7 +284,7 @@ export function hasAll(found: ReadonlyMap<number, DataView>, wanted: readonly At
 }
 
 /** The keys of a set. @throws SystemError with ENOENT where there is no such set */
-export function listKeys(netlink: Netlink, table: Table, set: string): Promise<Uint8Array[]> {
+export function listKeys(netlink: Netlink, table: NftTable, set: string): Promise<Uint8Array[]> {
   const message = encode(table, GETSETELEM, 0, [[1, text(table.name)], [2, text(set)]]);
   return netlink.dump(`list set ${set}`, message, () => [] as Uint8Array[], (keys, view, from, to) => {
     for (const element of readList(readAttributes(view, from + NFGENMSG, to).get(3))) {
@@ -289,7 +294,7 @@ export function listKeys(netlink: Netlink, table: Table, set: string): Promise<U
 }
 
 function request(
-  table: Table,
+  table: NftTable,
   what: string,
   type: number,
   flags: number,
@@ -300,7 +305,7 @@ function request(
 
 /** A message about a table. */
 export function encode(
-  { family }: Pick<Table, "family">,
+  { family }: Pick<NftTable, "family">,
   type: number,
   flags: number,
   attributes: readonly Attribute[],

@@ -15,7 +15,7 @@ import {
 const NLMSGERR_ATTR_MSG = 1;
 
 /** Gets a message from `from` (after its header) to `to`; `view` is only valid during the call. */
-export type Visit = (view: DataView, from: number, to: number) => void;
+export type OnMessage = (view: DataView, from: number, to: number) => void;
 
 /** A message that the kernel refused: its position, and the reason. */
 export interface NetlinkFailure {
@@ -34,7 +34,7 @@ export class Replies {
   /** True when the last one has been answered, so no more replies follow. */
   done = false;
 
-  constructor(readonly first: number, readonly count: number, readonly visit?: Visit) {}
+  constructor(readonly first: number, readonly count: number, readonly visit?: OnMessage) {}
 
   /** Takes the bytes of one recv(2). */
   take(view: DataView, length: number): void {
@@ -57,7 +57,7 @@ export class DumpReplies {
   /** The kernel's refusal. */
   failure: NetlinkFailure | undefined;
 
-  constructor(readonly seq: number, readonly visit: Visit) {}
+  constructor(readonly seq: number, readonly visit: OnMessage) {}
 
   /** Takes the bytes of one recv(2); `length` is the datagram's size, which may exceed the view's. */
   take(view: DataView, length: number): void {

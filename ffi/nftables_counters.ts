@@ -3,7 +3,7 @@ import { bytesOf32 } from "../services/common/bytes.ts";
 import { SystemError } from "./errno.ts";
 import type { Netlink } from "./netlink.ts";
 import { encodeMessage, readAttributes, readNested, readText, text } from "./netlink_message.ts";
-import { encode, NFGENMSG, SUBSYSTEM, type Table } from "./netlink_nftables.ts";
+import { encode, NFGENMSG, type NftTable, SUBSYSTEM } from "./netlink_nftables.ts";
 import { COUNTER } from "./nftables_expressions.ts";
 
 const GETGEN = 16, GETOBJ = 19;
@@ -31,13 +31,13 @@ export function generationOf(view: DataView, from: number, to: number): number |
 }
 
 /** The packets of each counter of a table that has counted some; none where there is no such table. */
-export function readCounters(netlink: Netlink, table: Table): Promise<Map<string, number>> {
+export function readCounters(netlink: Netlink, table: NftTable): Promise<Map<string, number>> {
   const make = () => new Map<string, number>();
   return netlink.dump(`list the counters of ${table.name}`, countersRequest(table), make, addCounter);
 }
 
 /** The message of {@link readCounters}. */
-export function countersRequest(table: Table): Uint8Array<ArrayBuffer> {
+export function countersRequest(table: NftTable): Uint8Array<ArrayBuffer> {
   return encode(table, GETOBJ, 0, [[1, text(table.name)], [3, bytesOf32(COUNTER)]]);
 }
 

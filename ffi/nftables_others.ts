@@ -9,7 +9,7 @@ import {
   hasAll,
   HOOKS,
   NFGENMSG,
-  type Table,
+  type NftTable,
 } from "./netlink_nftables.ts";
 import { NF_DROP, type Rule } from "./nftables_expressions.ts";
 
@@ -17,14 +17,14 @@ const DELRULE = 8;
 
 /** A chain as listed. */
 export interface ListedChain {
-  readonly table: Table;
+  readonly table: NftTable;
   readonly name: string;
   /** True: forwarded packets pass it by themselves, and those that no rule decides are dropped. */
   readonly dropsForwarded: boolean;
 }
 
 /** Lists the chains of a family. */
-export function listChains(netlink: Netlink, family: Table["family"]): Promise<ListedChain[]> {
+export function listChains(netlink: Netlink, family: NftTable["family"]): Promise<ListedChain[]> {
   const message = encode({ family }, GETCHAIN, 0, []);
   return netlink.dump("list the chains", message, () => [] as ListedChain[], (chains, view, from, to) => {
     if (view.getUint8(from) !== FAMILIES[family]) return;
@@ -36,7 +36,12 @@ export function listChains(netlink: Netlink, family: Table["family"]): Promise<L
 }
 
 /** The handles of the rules of a chain that are this one, with or without a counter. */
-export function findRules(netlink: Netlink, table: Table, chain: string, rule: Rule): Promise<Uint8Array[]> {
+export function findRules(
+  netlink: Netlink,
+  table: NftTable,
+  chain: string,
+  rule: Rule,
+): Promise<Uint8Array[]> {
   const message = encode(table, GETRULE, 0, [[1, text(table.name)], [2, text(chain)]]);
   const what = `list the rules of ${chain}`;
   return netlink.dump(what, message, () => [] as Uint8Array[], (handles, view, from, to) => {
@@ -53,7 +58,7 @@ export function findRules(netlink: Netlink, table: Table, chain: string, rule: R
 }
 
 /** Removes a rule by a handle of {@link findRules}. */
-export function deleteRule(table: Table, chain: string, handle: Uint8Array): Request {
+export function deleteRule(table: NftTable, chain: string, handle: Uint8Array): Request {
   const attributes = [[1, text(table.name)], [2, text(chain)], [3, handle]] as const;
   return { what: `delete a rule of ${chain}`, message: encode(table, DELRULE, 0, attributes) };
 }

@@ -6,7 +6,7 @@ import { checked, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { NETLINK_NETFILTER } from "./netlink.ts";
 import { HEADER, NLM_F_DUMP, NLMSG_ERROR } from "./netlink_message.ts";
-import type { Table } from "./netlink_nftables.ts";
+import type { NftTable } from "./netlink_nftables.ts";
 import { addCounter, countersRequest, generationOf, generationRequest } from "./nftables_counters.ts";
 import { DumpReplies } from "./netlink_replies.ts";
 import { inNamespace } from "./netns.ts";
@@ -37,7 +37,7 @@ export class NftablesReader implements Disposable {
    * The packets of each counter of a table that has counted some; none where there is no such table.
    * @throws SystemError where the kernel has no nf_tables
    */
-  counters(table: Table): Map<string, number> {
+  counters(table: NftTable): Map<string, number> {
     const message = dumpOf(table), what = `list the counters of ${table.name}`;
     let inconsistency = "";
     for (let tries = 0; tries < TRIES; tries++) {
@@ -95,7 +95,7 @@ export class NftablesReader implements Disposable {
   }
 }
 
-function dumpOf(table: Table): Uint8Array<ArrayBuffer> {
+function dumpOf(table: NftTable): Uint8Array<ArrayBuffer> {
   const key = `${table.family} ${table.name}`;
   let message = dumps.get(key);
   if (!message) {

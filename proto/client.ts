@@ -1,7 +1,7 @@
 /** A client of the gRPC API of nex.proto over grpc-js, with one typed method that calls any of its rpcs. */
 import { type ChannelCredentials, Client, type ClientOptions } from "@grpc/grpc-js";
 import { encode, rpcs } from "./codec.ts";
-import type { NexMethods, Sent } from "./types.ts";
+import type { MessageInput, NexMethods } from "./types.ts";
 
 /** A connection to a server of the Nex API. */
 export interface NexClient {
@@ -12,7 +12,7 @@ export interface NexClient {
    */
   call<Method extends keyof NexMethods>(
     method: Method,
-    request: Sent<NexMethods[Method][0]>,
+    request: MessageInput<NexMethods[Method][0]>,
     timeout?: number,
   ): Promise<NexMethods[Method][1]>;
   close(): void;

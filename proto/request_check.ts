@@ -4,7 +4,7 @@
  * other numbers.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import type { Field } from "./field.ts";
+import type { FieldDescriptor } from "./field.ts";
 import { fields } from "./gen/descriptor.ts";
 import type { MessageFns } from "./gen/nex.ts";
 
@@ -40,7 +40,7 @@ function check(type: string, bytes: Uint8Array, exact = exactTypes.has(type)): v
   }
 }
 
-function checkField(type: string, field: Field, reader: BinaryReader, exact: boolean): void {
+function checkField(type: string, field: FieldDescriptor, reader: BinaryReader, exact: boolean): void {
   const [number, name, kind] = field;
   if (kind === "string") reader.bytes();
   else if (isMessage(kind)) {
@@ -64,7 +64,7 @@ function notKnown(type: string, number: number): Error {
   return new Error(`${type}: field ${number} is not known here; ${otherVersion}`);
 }
 
-function notExactly(type: string, [number, name, kind]: Field): Error {
+function notExactly(type: string, [number, name, kind]: FieldDescriptor): Error {
   const wanted = isMessage(kind) ? `${kind} (${fieldsOf(kind).map(([, name]) => name).join(", ")})` : kind;
   const article = /^[aio]/i.test(wanted) ? "an" : "a";
   return new Error(`${type}: field ${number} (${name}) is not exactly ${article} ${wanted}; ${otherVersion}`);
@@ -74,11 +74,11 @@ function isMessage(kind: string): boolean {
   return kind in fields;
 }
 
-function wireTypeOf([, , kind]: Field): WireType {
+function wireTypeOf([, , kind]: FieldDescriptor): WireType {
   return kind === "string" || isMessage(kind) ? WireType.LengthDelimited : WireType.Varint;
 }
 
-function fieldsOf(type: string): readonly Field[] {
+function fieldsOf(type: string): readonly FieldDescriptor[] {
   const known = fields[type];
   if (!known) throw new Error(`nex.proto has no message ${type}`);
   return known;

@@ -6,11 +6,11 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { encode, type Rpc, rpcs } from "./codec.ts";
 import { descriptorSet } from "./gen/descriptor.ts";
 import { decodeRequest } from "./request_check.ts";
-import type { NexMethods, Sent } from "./types.ts";
+import type { MessageInput, NexMethods } from "./types.ts";
 
 /** The definition that a server of the API gives to `server.addService(nexService, handlers)`. */
 export type NexHandlers = {
-  [Method in keyof NexMethods]: handleUnaryCall<NexMethods[Method][0], Sent<NexMethods[Method][1]>>;
+  [Method in keyof NexMethods]: handleUnaryCall<NexMethods[Method][0], MessageInput<NexMethods[Method][1]>>;
 };
 
 /** The service `nex.Nex`; its messages look as types.ts says. */

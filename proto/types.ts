@@ -11,8 +11,8 @@ export type * from "./gen/nex.ts";
 export type { Timestamp } from "./gen/google/protobuf/timestamp.ts";
 
 /** The value by which a T is sent: any of its fields, at any depth. */
-export type Sent<T> = T extends readonly (infer Item)[] ? readonly Sent<Item>[]
-  : T extends object ? { readonly [Key in keyof T]?: Sent<T[Key]> | null | undefined }
+export type MessageInput<T> = T extends readonly (infer Item)[] ? readonly MessageInput<Item>[]
+  : T extends object ? { readonly [Key in keyof T]?: MessageInput<T[Key]> | null | undefined }
   : T;
 
 type Methods = NexDefinition["methods"];

@@ -8,7 +8,7 @@ import { Cidr, Ip } from "../../services/common/ip.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { NAME, type Parameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
-import { Field, type JsonObject } from "./json.ts";
+import { JsonField, type JsonObject } from "./json.ts";
 import { readVersion, type Version } from "./version.ts";
 
 /** The part of a configuration that all operations share. */
@@ -19,10 +19,10 @@ export interface Basics {
   /** Path of the agent's socket. */
   readonly agent: string;
   /** The whole configuration. */
-  readonly json: Field;
+  readonly json: JsonField;
 }
 
-export interface Route {
+export interface CniRoute {
   readonly dst: string;
   /** Undefined: the network's gateway. */
   readonly gw?: string | undefined;
@@ -32,10 +32,10 @@ export interface Route {
 }
 
 /** The requested properties of an interface. */
-export interface Wanted {
+export interface InterfaceRequest {
   /** The id or name of the overlay network. */
   readonly network: string;
-  readonly routes: readonly Route[];
+  readonly routes: readonly CniRoute[];
   /** True: host and container reach each other over the network's gateway. */
   readonly gateway: boolean;
   /** True: the veth's other end is in the host's namespace. */
@@ -76,19 +76,19 @@ const routeKeys = ["dst", "gw", "mtu", "advmss", "priority"];
 const dnsKeys = ["nameservers", "domain", "search", "options"];
 
 /** Parses the JSON object from standard input. @throws CniError 6 */
-export function decode(bytes: Uint8Array): Field {
+export function decode(bytes: Uint8Array): JsonField {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new CniError(codes.decode, "standard input is not JSON", messageOf(error));
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return new Field("", value);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return new JsonField("", value);
   throw new CniError(codes.decode, "standard input is not a JSON object");
 }
 
 /** @throws CniError 1, 6, 7 */
-export function readBasics(json: Field): Basics {
+export function readBasics(json: JsonField): Basics {
   const version = readVersion(json.object()["cniVersion"] ?? undefined);
   const name = json.get("name").text() ?? "";
   if (!NAME[0].test(name)) throw json.get("name").wrong(NAME[1]);
@@ -96,14 +96,14 @@ export function readBasics(json: Field): Basics {
 }
 
 /** The path of the agent's socket. */
-export function readAgent(field: Field): string {
+export function readAgent(field: JsonField): string {
   const agent = field.text() ?? AGENT_SOCKET;
   if (!agent.startsWith("/")) throw field.wrong(`a socket's path, like ${AGENT_SOCKET}`);
   return agent;
 }
 
 /** @throws CniError 2, 7 */
-export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "args">): Wanted {
+export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "args">): InterfaceRequest {
   json.only(keys);
   const ipam = json.get("ipam"), dns = json.get("dns"), dynamic = json.get("runtimeConfig");
   // Addresses belong to the network, so no other plugin can allocate them.
@@ -137,7 +137,7 @@ export function readWanted({ json, name }: Basics, { args }: Pick<Parameters, "a
 }
 
 /** The first list that is given. */
-export function readAllowed(lists: readonly Field[]): AllowedText[] {
+export function readAllowed(lists: readonly JsonField[]): AllowedText[] {
   const list = lists.find(({ given }) => given);
   return list?.texts().map((text) =>
     parseAllowed(text, (what) => new CniError(codes.config, `${list.name}: ${what}`))
@@ -145,7 +145,7 @@ export function readAllowed(lists: readonly Field[]): AllowedText[] {
 }
 
 /** The first address that is given; each list may contain several only for plugins that support that. */
-export function readAddress(lists: readonly Field[], argument?: string): string | undefined {
+export function readAddress(lists: readonly JsonField[], argument?: string): string | undefined {
   for (const list of lists) {
     const [address, ...others] = list.texts();
     if (others.length) throw list.wrong("one address: an interface in a network has one");
@@ -160,7 +160,7 @@ export function readAddress(lists: readonly Field[], argument?: string): string 
 }
 
 /** Reads a route over IPv4. @throws CniError 7 */
-export function readRoute(route: Field): Route {
+export function readRoute(route: JsonField): CniRoute {
   route.only(routeKeys);
   const [dst, gw] = [route.get("dst"), route.get("gw")], to = dst.text() ?? "", by = gw.text();
   if (Cidr.tryParse(to)?.family !== 4) throw dst.wrong("an IPv4 destination, like 0.0.0.0/0");

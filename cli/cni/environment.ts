@@ -3,11 +3,11 @@ import { CniError, codes } from "./error.ts";
 
 export const operations = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"] as const;
 
-export type Operation = typeof operations[number];
+export type CniOperation = typeof operations[number];
 
 /** The parameters that a runtime sets as environment variables; those that an operation does not need are empty. */
 export interface Parameters {
-  readonly operation: Operation;
+  readonly operation: CniOperation;
   readonly container: string;
   readonly ifname: string;
   /** Path of the container's namespace. */
@@ -17,7 +17,7 @@ export interface Parameters {
 }
 
 /** The required variables of each operation. */
-const needed: Readonly<Record<Operation, readonly (keyof typeof forms)[]>> = {
+const needed: Readonly<Record<CniOperation, readonly (keyof typeof forms)[]>> = {
   ADD: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
   CHECK: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
   DEL: ["CNI_CONTAINERID", "CNI_IFNAME"],

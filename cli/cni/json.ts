@@ -4,7 +4,7 @@ import { CniError, codes } from "./error.ts";
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** A JSON value with its name, for errors. A missing value and null both count as not given. */
-export class Field {
+export class JsonField {
   constructor(readonly name: string, readonly value: unknown) {}
 
   get given(): boolean {
@@ -12,8 +12,8 @@ export class Field {
   }
 
   /** A member of an object; not given where the object is not. */
-  get(key: string): Field {
-    return new Field(this.name === "" ? key : `${this.name}.${key}`, this.object()[key]);
+  get(key: string): JsonField {
+    return new JsonField(this.name === "" ? key : `${this.name}.${key}`, this.object()[key]);
   }
 
   object(): JsonObject {
@@ -22,10 +22,10 @@ export class Field {
     throw this.wrong("an object");
   }
 
-  list(): Field[] {
+  list(): JsonField[] {
     if (!this.given) return [];
     if (!Array.isArray(this.value)) throw this.wrong("a list");
-    return this.value.map((value, i) => new Field(`${this.name}[${i}]`, value));
+    return this.value.map((value, i) => new JsonField(`${this.name}[${i}]`, value));
   }
 
   /** Undefined where it is not given, or empty. */

@@ -3,10 +3,10 @@ import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Attachment } from "../../services/agent/client/types.ts";
 import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import { openAgent } from "./agent.ts";
-import { type Basics, readWanted, type Route, type Wanted } from "./config.ts";
+import { type Basics, type CniRoute, type InterfaceRequest, readWanted } from "./config.ts";
 import type { Parameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
-import { Field, type JsonObject } from "./json.ts";
+import { JsonField, type JsonObject } from "./json.ts";
 import { type Made, resultOf } from "./result.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -30,11 +30,11 @@ export async function attach(
   agent: AgentClient,
   attachment: Attachment,
   netns: string,
-  wanted: Wanted,
+  wanted: InterfaceRequest,
 ): Promise<Made> {
   const network = await findNetwork(agent, wanted.network);
   const gateway = textOf(network, "gateway").split("/")[0] ?? "";
-  const routes: Route[] = wanted.routes.map((route) => ({ ...route, gw: route.gw ?? gateway }));
+  const routes: CniRoute[] = wanted.routes.map((route) => ({ ...route, gw: route.gw ?? gateway }));
   const body = answerOf(
     await agent.attach({
       attachment,
@@ -151,13 +151,13 @@ function notAvailable(error: unknown): never {
 }
 
 /** The resolver settings of a network's machines. Keys that the configuration gives override those of the network. */
-function dnsOf(network: Field, configured: JsonObject | undefined): JsonObject | undefined {
+function dnsOf(network: JsonField, configured: JsonObject | undefined): JsonObject | undefined {
   return network.given || configured ? { ...network.object(), ...configured } : undefined;
 }
 
 /** The agent's answer as a Field, whose members are checked when they are read. */
-function answerOf(answer: unknown): Field {
-  return new Field("", answer);
+function answerOf(answer: unknown): JsonField {
+  return new JsonField("", answer);
 }
 
 function attachmentOf({ name }: Basics, { container, ifname }: Parameters): Attachment {
@@ -165,7 +165,7 @@ function attachmentOf({ name }: Basics, { container, ifname }: Parameters): Atta
 }
 
 /** The overlay network of that id or name. @throws CniError 7 when there is none, or several */
-export async function findNetwork(agent: AgentClient, wanted: string): Promise<Field> {
+export async function findNetwork(agent: AgentClient, wanted: string): Promise<JsonField> {
   if (UUID.test(wanted)) return answerOf(await agent.network(wanted)).get("network");
   const [network, ...others] = answerOf(await agent.networks({ name: wanted })).get("networks").list();
   if (!network) {
@@ -184,7 +184,7 @@ export async function findNetwork(agent: AgentClient, wanted: string): Promise<F
 }
 
 /** A required member of an object. @throws CniError 7 */
-function textOf(object: Field, key: string): string {
+function textOf(object: JsonField, key: string): string {
   const text = object.get(key).text();
   if (text === undefined) throw object.get(key).wrong("a text");
   return text;

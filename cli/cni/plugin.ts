@@ -8,7 +8,7 @@ import { type Parameters, readParameters } from "./environment.ts";
 import { CniError, codes } from "./error.ts";
 import type { JsonObject } from "./json.ts";
 import { add, check, del, gc, status } from "./operations.ts";
-import type { Outcome } from "./process.ts";
+import type { PluginOutcome } from "./process.ts";
 import { assertKnown, newest, type Version, versions } from "./version.ts";
 
 /**
@@ -19,7 +19,7 @@ import { assertKnown, newest, type Version, versions } from "./version.ts";
 export async function call(
   environment: Readonly<Record<string, string>>,
   input: () => Promise<Uint8Array>,
-): Promise<Outcome> {
+): Promise<PluginOutcome> {
   const spoken: { version: Version } = { version: newest };
   try {
     const parameters = readParameters(environment);

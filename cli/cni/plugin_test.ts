@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Field } from "./json.ts";
+import { JsonField } from "./json.ts";
 import { call } from "./plugin.ts";
 import { type Made, resultOf } from "./result.ts";
 
@@ -19,20 +19,20 @@ Deno.test("resultOf() writes what each version has", () => {
   const address = { address: "10.0.0.2/24", gateway: "10.0.0.1", interface: 1 };
   const route = { dst: "0.0.0.0/0", gw: "10.0.0.1" };
   for (const cniVersion of ["0.3.0", "0.3.1", "0.4.0"] as const) {
-    assert.deepEqual(resultOf(made, cniVersion, new Field("prevResult", undefined)), {
+    assert.deepEqual(resultOf(made, cniVersion, new JsonField("prevResult", undefined)), {
       cniVersion,
       interfaces: [near, far],
       ips: [{ version: "4", ...address }],
       routes: [route],
     });
   }
-  assert.deepEqual(resultOf(made, "1.0.0", new Field("prevResult", undefined)), {
+  assert.deepEqual(resultOf(made, "1.0.0", new JsonField("prevResult", undefined)), {
     cniVersion: "1.0.0",
     interfaces: [near, far],
     ips: [address],
     routes: [route],
   });
-  assert.deepEqual(resultOf(made, "1.1.0", new Field("prevResult", undefined)), {
+  assert.deepEqual(resultOf(made, "1.1.0", new JsonField("prevResult", undefined)), {
     cniVersion: "1.1.0",
     interfaces: made.interfaces,
     ips: [address],

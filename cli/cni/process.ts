@@ -2,7 +2,7 @@
 import type { JsonObject } from "./json.ts";
 
 /** The result of a call of a plugin. */
-export interface Outcome {
+export interface PluginOutcome {
   readonly status: 0 | 1;
   /** For standard output; undefined: nothing. */
   readonly output: JsonObject | undefined;
@@ -23,7 +23,7 @@ export async function standardInput(): Promise<Uint8Array> {
 }
 
 /** Writes the outcome; returns the exit status. */
-export function ended({ status, output }: Outcome): number {
+export function ended({ status, output }: PluginOutcome): number {
   if (output) {
     const bytes = new TextEncoder().encode(JSON.stringify(output, undefined, 2) + "\n");
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));

@@ -1,20 +1,20 @@
 /** Writes the result of a CNI ADD in the form that the requested version of the specification has for it. */
-import type { Route } from "./config.ts";
-import type { Field, JsonObject } from "./json.ts";
+import type { CniRoute } from "./config.ts";
+import type { JsonField, JsonObject } from "./json.ts";
 import { atLeast, type Version } from "./version.ts";
 
 /** The interfaces and address that were created for a container. */
 export interface Made {
   /** The veth's end in the network's or the host's namespace, and the one in the container. */
-  readonly interfaces: readonly [Interface, Interface];
+  readonly interfaces: readonly [CniInterface, CniInterface];
   /** In CIDR form. */
   readonly address: string;
   readonly gateway: string;
-  readonly routes: readonly Route[];
+  readonly routes: readonly CniRoute[];
   readonly dns: JsonObject | undefined;
 }
 
-export interface Interface {
+export interface CniInterface {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
@@ -26,7 +26,7 @@ export interface Interface {
  * The result of an ADD in the form of a version.
  * @param previous The result of the previous plugin in a chain: it is passed on, with this one appended.
  */
-export function resultOf(made: Made, version: Version, previous: Field): JsonObject {
+export function resultOf(made: Made, version: Version, previous: JsonField): JsonObject {
   const newer = atLeast(version, "1.1.0"), before = previous.get("interfaces").list().length;
   const [interfaces, ips, routes] = ["interfaces", "ips", "routes"].map((key) =>
     previous.get(key).list().map(({ value }) => value)

@@ -4,10 +4,10 @@
  */
 import { parseAllowed } from "../../services/common/allowed_address.ts";
 import type { Attachment } from "../../services/agent/client/types.ts";
-import { readAddress, readAgent, readRoute, type Wanted } from "../cni/config.ts";
+import { type InterfaceRequest, readAddress, readAgent, readRoute } from "../cni/config.ts";
 import { forms, NAME } from "../cni/environment.ts";
 import { CniError, codes } from "../cni/error.ts";
-import { Field } from "../cni/json.ts";
+import { JsonField } from "../cni/json.ts";
 
 /** `podman network create --opt`. */
 const networkOptions = ["network", "agent", "isGateway", "isDefaultGateway", "names", "allow"];
@@ -23,7 +23,7 @@ export interface Options {
 }
 
 /** @throws CniError for what a network of an overlay cannot have, or an option that is misspelt */
-export function readOptions(network: Field): Options {
+export function readOptions(network: JsonField): Options {
   const refuse = (key: string, given: boolean, why: string) => {
     if (given) throw new CniError(codes.unsupportedField, `${key}: ${why}`);
   };
@@ -50,19 +50,19 @@ export function readOptions(network: Field): Options {
 }
 
 /** Whatever the rest of the network says, so that a container can always be taken away. */
-export function agentOf(network: Field): string {
+export function agentOf(network: JsonField): string {
   return readAgent(network.get("options").get("agent"));
 }
 
 /** The prefix keeps it apart from a CNI list of that name, whose runtime removes what it does not know (GC). */
-export function readAttachment(call: Field): Attachment {
+export function readAttachment(call: JsonField): Attachment {
   const ifname = textOf(call.get("network_options").get("interface_name"), forms.CNI_IFNAME);
   const network = textOf(call.get("network").get("name"), NAME);
   return { network: `netavark.${network}`, container: textOf(call.get("container_id"), NAME), ifname };
 }
 
 /** Reads the requested properties of a container's interface. @throws CniError */
-export function readWanted(call: Field): Wanted {
+export function readWanted(call: JsonField): InterfaceRequest {
   const network = call.get("network"), options = network.get("options"), own = call.get("network_options");
   const { isGateway, isDefault } = readGateway(options), special = own.get("options");
   special.only(containerOptions);
@@ -83,18 +83,18 @@ export function readWanted(call: Field): Wanted {
 
 /** The path of a container's namespace, an argument. */
 export function readNamespace(path: string | undefined): string {
-  return textOf(new Field("NETNS", path), forms.CNI_NETNS);
+  return textOf(new JsonField("NETNS", path), forms.CNI_NETNS);
 }
 
-function readGateway(options: Field) {
+function readGateway(options: JsonField) {
   const isGateway = options.get("isGateway"), isDefault = flag(options.get("isDefaultGateway"));
   return { isGateway: isGateway.given ? flag(isGateway) : isDefault, isDefault };
 }
 
-function readRoutes(network: Field, isDefault: boolean) {
+function readRoutes(network: JsonField, isDefault: boolean) {
   const routes = network.get("routes").list().map((route) =>
     readRoute(
-      new Field(route.name, {
+      new JsonField(route.name, {
         dst: route.get("destination").value,
         gw: route.get("gateway").value,
         priority: route.get("metric").value,
@@ -107,20 +107,20 @@ function readRoutes(network: Field, isDefault: boolean) {
 }
 
 /** The first list that is given, of addresses with blanks between: podman takes a comma for the next option. */
-function readAllowed(lists: readonly Field[]) {
+function readAllowed(lists: readonly JsonField[]) {
   const list = lists.find(({ given }) => given);
   return (list?.text() ?? "").split(" ").filter(Boolean).map((text) =>
     parseAllowed(text, (what) => new CniError(codes.config, `${list?.name}: ${what}`))
   );
 }
 
-function flag(field: Field): boolean {
+function flag(field: JsonField): boolean {
   const text = field.text() ?? "false";
   if (text !== "true" && text !== "false") throw field.wrong("true or false");
   return text === "true";
 }
 
-function textOf(field: Field, [form, wanted]: readonly [RegExp, string]): string {
+function textOf(field: JsonField, [form, wanted]: readonly [RegExp, string]): string {
   const text = field.text() ?? "";
   if (!form.test(text)) throw field.wrong(wanted);
   return text;

@@ -4,14 +4,14 @@ import { version } from "../../services/common/version.ts";
 import { openAgent } from "../cni/agent.ts";
 import { decode } from "../cni/config.ts";
 import { CniError, codes } from "../cni/error.ts";
-import { Field, type JsonObject } from "../cni/json.ts";
+import { JsonField, type JsonObject } from "../cni/json.ts";
 import { attach, findNetwork } from "../cni/operations.ts";
 import { read } from "../cni/plugin.ts";
-import type { Outcome } from "../cni/process.ts";
+import type { PluginOutcome } from "../cni/process.ts";
 import type { Made } from "../cni/result.ts";
 import { agentOf, readAttachment, readNamespace, readOptions, readWanted } from "./config.ts";
 
-type Operation = (input: Field, netns: string | undefined) => Promise<JsonObject | undefined>;
+type Operation = (input: JsonField, netns: string | undefined) => Promise<JsonObject | undefined>;
 
 const operations: Readonly<Record<string, Operation>> = { create, setup, teardown };
 
@@ -23,7 +23,7 @@ const operations: Readonly<Record<string, Operation>> = { create, setup, teardow
 export async function call(
   [command = "info", netns]: readonly string[],
   input: () => Promise<Uint8Array>,
-): Promise<Outcome> {
+): Promise<PluginOutcome> {
   try {
     if (command === "info") return { status: 0, output: { version, api_version: "1.0.0" } };
     const operation = Object.hasOwn(operations, command) ? operations[command] : undefined;
@@ -44,7 +44,7 @@ function sentenceOf(error: unknown): string {
 }
 
 /** `podman network create`: makes nothing, and says at once when containers could not be attached. */
-async function create(network: Field): Promise<JsonObject> {
+async function create(network: JsonField): Promise<JsonObject> {
   const { network: wanted, agent } = readOptions(network);
   await findNetwork(openAgent(agent), wanted);
   // Otherwise podman allocates addresses itself, and asks for its own name server.
@@ -52,7 +52,7 @@ async function create(network: Field): Promise<JsonObject> {
 }
 
 /** A container starts, or is connected to the network. */
-async function setup(call: Field, path: string | undefined): Promise<JsonObject> {
+async function setup(call: JsonField, path: string | undefined): Promise<JsonObject> {
   const netns = readNamespace(path), attachment = readAttachment(call), wanted = readWanted(call);
   const network = call.get("network");
   if (call.get("port_mappings").list().length) {
@@ -69,12 +69,12 @@ async function setup(call: Field, path: string | undefined): Promise<JsonObject>
 }
 
 /** A container has ended, or is disconnected: any number of times, with or without its namespace. */
-async function teardown(call: Field): Promise<undefined> {
+async function teardown(call: JsonField): Promise<undefined> {
   await openAgent(agentOf(call.get("network"))).detach(readAttachment(call));
 }
 
 function statusOf({ interfaces: [, { name, mac }], address, gateway, dns }: Made): JsonObject {
-  const resolver = new Field("dns", dns), search = resolver.get("search");
+  const resolver = new JsonField("dns", dns), search = resolver.get("search");
   return {
     interfaces: { [name]: { mac_address: mac, subnets: [{ ipnet: address, gateway }] } },
     dns_server_ips: resolver.get("nameservers").texts(),

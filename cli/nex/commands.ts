@@ -3,11 +3,11 @@ import { Argument, Command, Option } from "commander";
 import {
   declinedList,
   declinedTable,
-  type Format,
   formats,
   memberTable,
   networkNames,
   networkTable,
+  type OutputFormat,
 } from "./show.ts";
 import { version } from "../../services/common/version.ts";
 import { APPLY_TIMEOUT } from "../../services/nexd/client/connect.ts";
@@ -99,7 +99,7 @@ export function addDelete(remove: Command, session: NexSession): void {
 }
 
 /** The option of the output's form. */
-export function outputOption(forms: readonly Format[]): Option {
+export function outputOption(forms: readonly OutputFormat[]): Option {
   return new Option("-o, --output <format>", "how to print it").choices(forms).default("table");
 }
 
@@ -111,10 +111,10 @@ export function outputOption(forms: readonly Format[]): Option {
 export function addGet(
   get: Command,
   session: NexSession,
-  wide: readonly Format[] = formats,
+  wide: readonly OutputFormat[] = formats,
   watch: (command: Command) => Command = (command) => command,
 ): void {
-  const command = (name: string, description: string, forms: readonly Format[] = formats) =>
+  const command = (name: string, description: string, forms: readonly OutputFormat[] = formats) =>
     watch(get.command(name).description(description).addOption(outputOption(forms)));
   const { terminal } = session;
 

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
-import { connect, type ServerOptions } from "./connect.ts";
+import { connect, type NexServerOptions } from "./connect.ts";
 
 /** Milliseconds that a shell may wait for the server. */
 const TIMEOUT = 1000;
@@ -12,7 +12,7 @@ export function completeNex(program: Command, words: readonly string[]): Promise
   return complete(program, words, async ({ argument, options }) => {
     if (argument !== "net") return [];
     try {
-      const client = await connect({ ...program.opts<ServerOptions>(), ...options });
+      const client = await connect({ ...program.opts<NexServerOptions>(), ...options });
       try {
         return (await client.call("GetNetworks", {}, TIMEOUT)).nets;
       } finally {

@@ -7,7 +7,7 @@ import { UsageError } from "../../services/common/usage.ts";
 import { clientAt } from "../../services/nexd/client/connect.ts";
 
 /** The program's global options: the server's address, and the files for TLS. */
-export interface ServerOptions {
+export interface NexServerOptions {
   /** HOST or HOST:PORT. */
   server: string;
   caFile?: string;
@@ -16,7 +16,7 @@ export interface ServerOptions {
 }
 
 /** A client of the server, with TLS when a file for it is named; nothing is sent yet. */
-export async function connect(options: ServerOptions): Promise<NexClient> {
+export async function connect(options: NexServerOptions): Promise<NexClient> {
   const server = tryParseHostPort(options.server, 6000);
   if (!server) {
     throw new UsageError(`-s: "${options.server}" is not an address with a port, like 127.0.0.1:6000`);

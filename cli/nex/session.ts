@@ -1,13 +1,13 @@
 /** The session that all commands of `nex` share: the terminal, the server's options, gRPC calls and YAML specs. */
 import type { Command } from "commander";
 import type { NexClient } from "../../proto/client.ts";
-import type { AppliedObject, Network, NexMethods, Sent } from "../../proto/types.ts";
+import type { AppliedObject, MessageInput, Network, NexMethods } from "../../proto/types.ts";
 import { printable, reasonOf, Refusal } from "../../services/common/refusal.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import type { ApplyOptions } from "../../services/nexd/client/apply.ts";
 import { CALL_TIMEOUT } from "../../services/nexd/client/connect.ts";
-import { connect, type ServerOptions } from "./connect.ts";
+import { connect, type NexServerOptions } from "./connect.ts";
 import { explain } from "../../services/nexd/client/explain.ts";
 import type { Spec, SpecFile } from "../../services/nexd/client/spec.ts";
 
@@ -15,8 +15,8 @@ import type { Spec, SpecFile } from "../../services/nexd/client/spec.ts";
 export class NexSession {
   constructor(readonly program: Command, readonly terminal: Terminal) {}
 
-  get options(): ServerOptions {
-    return this.program.opts<ServerOptions>();
+  get options(): NexServerOptions {
+    return this.program.opts<NexServerOptions>();
   }
 
   /** One sentence about any error. */
@@ -25,7 +25,7 @@ export class NexSession {
   /** One call to the server, which may take `timeout` ms. */
   call<Method extends keyof NexMethods>(
     method: Method,
-    request: Sent<NexMethods[Method][0]>,
+    request: MessageInput<NexMethods[Method][0]>,
     timeout = CALL_TIMEOUT,
   ): Promise<NexMethods[Method][1]> {
     return this.use("waiting for the server", (client) => client.call(method, request, timeout));

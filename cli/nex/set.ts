@@ -1,6 +1,6 @@
 /** The commands `nex set network …` and `nex set member …`. */
 import type { Command } from "commander";
-import type { MemberUpdate, NetworkUpdateRequest, Sent } from "../../proto/types.ts";
+import type { MemberUpdate, MessageInput, NetworkUpdateRequest } from "../../proto/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import type { NexSession } from "./session.ts";
@@ -40,7 +40,7 @@ export function addSetNetwork(set: Command, session: NexSession): Command {
     });
   const property = (name: string, description: string) =>
     network.command(name).description(description).argument("<net>");
-  const update = async (request: Sent<NetworkUpdateRequest>) => {
+  const update = async (request: MessageInput<NetworkUpdateRequest>) => {
     await session.call("UpdateNetwork", request);
   };
   for (const [name, argument, field] of texts) {
@@ -75,7 +75,7 @@ export function addSetNetwork(set: Command, session: NexSession): Command {
 /** Adds `set member ip4` and `nex set member name`. */
 export function addSetMember(set: Command, session: NexSession): void {
   const member = set.command("member").description("change a member");
-  const update = async (net: string, change: Sent<MemberUpdate>, force = false) => {
+  const update = async (net: string, change: MessageInput<MemberUpdate>, force = false) => {
     await session.call("UpdateMembers", { net, list: [change], force });
   };
   member.command("ip4").description("set its static address").argument("<net>").argument("<mac>").argument(

@@ -7,7 +7,7 @@ import { columns, jsonText, yamlText } from "../output.ts";
 export const formats = ["table", "json", "yaml"] as const;
 /** The forms of commands that can print more columns. */
 export const wideFormats = ["table", "wide", "json", "yaml"] as const;
-export type Format = typeof wideFormats[number];
+export type OutputFormat = typeof wideFormats[number];
 
 /** Values as one JSON list, or as documents of a YAML file that can be applied. */
 export async function serializeAll(values: readonly object[], format: "json" | "yaml"): Promise<string> {

@@ -5,7 +5,7 @@ import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import type { Shell } from "../completion.ts";
 import type { Terminal } from "../terminal.ts";
-import { type Format, Session } from "./session.ts";
+import { type SandOutputFormat, Session } from "./session.ts";
 import { endpointRow, networkDetails, networkRow } from "./show.ts";
 import * as read from "./values.ts";
 
@@ -52,17 +52,19 @@ function addNetworks(program: Command, session: Session): void {
     .option("--name <name>", "its name (net-sc- and its id)")
     .option("--ip-range <cidr>", "its addresses (10.0.0.0/24)")
     .addOption(format())
-    .action(async ({ name, ipRange, output }: { name?: string; ipRange?: string; output: Format }) => {
-      const body = { name, ip_range: ipRange };
-      const agent = await session.agent();
-      const answer = await session.wait(
-        agent.createNetwork(body),
-      );
-      session.show(output, answer, () => ["New network created:", `* ${networkDetails(answer.network)}`]);
-      if (answer.warning) session.warn(answer.warning);
-    });
+    .action(
+      async ({ name, ipRange, output }: { name?: string; ipRange?: string; output: SandOutputFormat }) => {
+        const body = { name, ip_range: ipRange };
+        const agent = await session.agent();
+        const answer = await session.wait(
+          agent.createNetwork(body),
+        );
+        session.show(output, answer, () => ["New network created:", `* ${networkDetails(answer.network)}`]);
+        if (answer.warning) session.warn(answer.warning);
+      },
+    );
   program.command("network-list").description("list the networks").addOption(format())
-    .action(async ({ output }: { output: Format }) => {
+    .action(async ({ output }: { output: SandOutputFormat }) => {
       const agent = await session.agent();
       const answer = await session.wait(
         agent.networks(),
@@ -75,7 +77,7 @@ function addNetworks(program: Command, session: Session): void {
       );
     });
   program.command("network-show").description("show a network").addOption(network()).addOption(format())
-    .action(async ({ network, output }: { network: string; output: Format }) => {
+    .action(async ({ network, output }: { network: string; output: SandOutputFormat }) => {
       const agent = await session.agent();
       const answer = await session.wait(
         agent.network(network),
@@ -135,7 +137,7 @@ function addInside(program: Command, session: Session): void {
 interface CurlOptions {
   readonly network: string;
   readonly request: string;
-  readonly header?: read.Headers;
+  readonly header?: read.HeaderFields;
   readonly insecure?: boolean;
 }
 
@@ -144,7 +146,7 @@ function addEndpoints(program: Command, session: Session): void {
     .addOption(network(false))
     .option("--hostname <name>", "only those of this host; all: of every host, as without it")
     .addOption(format())
-    .action(async (options: { network?: string; hostname?: string; output: Format }) => {
+    .action(async (options: { network?: string; hostname?: string; output: SandOutputFormat }) => {
       const hostname = options.hostname === "all" ? "" : options.hostname;
       const filter = {
         ...(options.network && { network_id: options.network }),
@@ -202,7 +204,7 @@ interface EndpointOptions {
   readonly ns: string;
   readonly ip?: string;
   readonly wait?: read.Duration;
-  readonly output: Format;
+  readonly output: SandOutputFormat;
 }
 
 const deleted = (session: Session) => (id: string) => session.line(`Endpoint '${id}' deleted.`);

@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { deadline } from "../../services/common/async.ts";
 import { hostOf, portOf } from "../../services/common/host_port.ts";
-import { EndStream } from "../../services/common/http/end_stream.ts";
+import { NodeStream } from "../../services/common/http/node_stream.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { serverCheck } from "../../services/common/deno/server_identity.ts";
 import { version } from "../../services/common/version.ts";
@@ -13,14 +13,14 @@ import type { SandAgent } from "./agent.ts";
 import { explained } from "./explain.ts";
 import { beginBody, type RequestBody } from "./request_body.ts";
 import { systemAuthorities } from "./tls.ts";
-import { type Duration, duration, type Headers } from "./values.ts";
+import { type Duration, duration, type HeaderFields } from "./values.ts";
 
 export interface CurlRequest {
   readonly network: string;
   /** Its host is an IP address. */
   readonly url: URL;
   readonly method: string;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** True: any certificate of the server will do. */
   readonly insecure: boolean;
   /** For all of it, in place of the 10 s that it may take. */
@@ -43,7 +43,7 @@ export async function curl(agent: SandAgent, request: CurlRequest, terminal: Ter
 async function exchange(agent: SandAgent, request: CurlRequest, terminal: Terminal): Promise<void> {
   const { network, url } = request, input = terminal.input();
   const [tunnel, body] = await Promise.all([
-    agent.connect(network, hostOf(url), portOf(url)).then((end) => new EndStream(end)),
+    agent.connect(network, hostOf(url), portOf(url)).then((end) => new NodeStream(end)),
     input ? beginBody(input) : { start: [] },
   ]);
   const peer = {

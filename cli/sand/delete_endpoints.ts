@@ -4,7 +4,7 @@ import type { Endpoint } from "../../services/agent/client/types.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import type { SandAgent } from "./agent.ts";
 
-export interface DeleteOptions {
+export interface EndpointDeletionOptions {
   /** True: where a host's agent cannot be reached, its endpoints are deleted without it. */
   readonly force?: boolean;
   readonly onDeleted: (id: string) => void;
@@ -20,7 +20,7 @@ type Way = (id: string) => Promise<boolean>;
 export async function deleteEndpoints(
   agent: SandAgent,
   network: string,
-  options: DeleteOptions,
+  options: EndpointDeletionOptions,
 ): Promise<void> {
   const { endpoints } = await agent.endpoints({ network_id: network });
   const ways = new Map<string, Way>();
@@ -40,7 +40,7 @@ export async function deleteEndpoints(
 function waysTo(
   { hostname, host_ip, api_hostname }: Endpoint,
   agent: SandAgent,
-  { force }: DeleteOptions,
+  { force }: EndpointDeletionOptions,
 ): Way[] {
   const here: Way = (id) => remove(agent, id);
   const there: Way = async (id) => {

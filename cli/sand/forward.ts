@@ -2,7 +2,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { join } from "../../services/agent/connect/join.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
-import { ConnectionEnd } from "../../services/common/http/ends.ts";
+import { ConnectionStream } from "../../services/common/http/byte_stream.ts";
 import { messageOf } from "../../services/common/refusal.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import type { SandAgent } from "./agent.ts";
@@ -35,7 +35,7 @@ export async function forward(agent: SandAgent, target: ForwardTarget, events: F
   const address = ({ hostname, port }: Deno.NetAddr) => formatHostPort({ host: hostname, port });
   events.onListening(address(listener.addr));
   for await (const connection of listener) {
-    const local = new ConnectionEnd(connection, { abort: abortConnection });
+    const local = new ConnectionStream(connection, { abort: abortConnection });
     const fail = (error: unknown) =>
       events.onFailure(`connection from ${address(connection.remoteAddr)}: ${messageOf(error)}`);
     agent.connect(target.network, target.ip, target.port).then(async (tunnel) => {

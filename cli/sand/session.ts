@@ -13,7 +13,7 @@ export interface GlobalOptions extends TlsOptions {
   readonly timeout: Duration;
 }
 
-export type Format = "table" | "json";
+export type SandOutputFormat = "table" | "json";
 
 /** The state that the commands share: the terminal, and the agent that the program's options name. */
 export class Session {
@@ -45,7 +45,7 @@ export class Session {
   }
 
   /** An answer of the API, as JSON or as the lines that `table` makes of it. */
-  show(format: Format, answer: unknown, table: () => readonly string[]): void {
+  show(format: SandOutputFormat, answer: unknown, table: () => readonly string[]): void {
     if (format === "json") this.terminal.print(jsonText(answer));
     else for (const line of table()) this.line(line);
   }

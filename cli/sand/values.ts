@@ -66,10 +66,10 @@ export function method(text: string): string {
 }
 
 /** Header fields by name, in lower case; several values of one name in order. */
-export type Headers = Readonly<Record<string, string | string[]>>;
+export type HeaderFields = Readonly<Record<string, string | string[]>>;
 
 /** Adds `Name: value` to the header fields before it. */
-export function header(text: string, before: Headers = {}): Headers {
+export function header(text: string, before: HeaderFields = {}): HeaderFields {
   const colon = text.indexOf(":");
   const name = text.slice(0, Math.max(colon, 0)).toLowerCase(), value = text.slice(colon + 1).trim();
   if (!TOKEN.test(name) || /[^\t\x20-\x7e\x80-\xff]/.test(value)) {

@@ -37,7 +37,7 @@ Deno.test("port() reads numbers as Go writes them", () => {
 });
 
 Deno.test("header() keeps the values of a name in their order", () => {
-  const headers = ["Accept: a", "X: 1", "accept:b", "Accept:  c "].reduce<read.Headers>(
+  const headers = ["Accept: a", "X: 1", "accept:b", "Accept:  c "].reduce<read.HeaderFields>(
     (before, text) => read.header(text, before),
     {},
   );

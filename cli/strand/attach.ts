@@ -20,8 +20,8 @@ import { runProgram } from "../run.ts";
 import { systemTerminal, type Terminal } from "../terminal.ts";
 import { collected, difference, readAllowed } from "./attach_options.ts";
 import {
-  type AgentOptions,
   findOverlay,
+  type HostAgentOptions,
   openHostAgent,
   shownName,
   waitingForAgent,
@@ -44,7 +44,7 @@ export function run(name: string, args: string[], terminal: Terminal = systemTer
   });
 }
 
-interface AttachOptions extends AgentOptions {
+interface AttachOptions extends HostAgentOptions {
   readonly ns?: string;
   readonly device?: string;
   readonly leases?: string;
@@ -116,7 +116,7 @@ async function explain(
     import("./explain.ts"),
     import("../../services/explain/way.ts"),
   ]);
-  const options = session.program.opts<AgentOptions>(), agent = openHostAgent(options, PATIENCE);
+  const options = session.program.opts<HostAgentOptions>(), agent = openHostAgent(options, PATIENCE);
   const network = await overlayNamed(session, agent, net), { terminal } = session, name = shownName(network);
   const { endpoints } = await waitingForAgent(terminal, agent.endpoints({ network_id: network.id })),
     all = endpoints ?? [];

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { AgentClient } from "../../services/agent/client/client.ts";
 import type { Candidate } from "../candidates.ts";
 import { complete } from "../completion.ts";
-import { type AgentOptions, openHostAgent } from "./host_agent.ts";
+import { type HostAgentOptions, openHostAgent } from "./host_agent.ts";
 
 /** Milliseconds that a shell may wait for the agent. */
 const TIMEOUT = 1000;
@@ -23,7 +23,7 @@ export function completeAttach(program: Command, words: readonly string[]): Prom
     const values = known[argument === "other" ? "endpoint" : argument];
     if (!values) return [];
     try {
-      return await values(openHostAgent({ ...program.opts<AgentOptions>(), ...options }, TIMEOUT));
+      return await values(openHostAgent({ ...program.opts<HostAgentOptions>(), ...options }, TIMEOUT));
     } catch {
       // A reason could not be shown in the middle of a command line.
       return [];

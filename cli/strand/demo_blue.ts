@@ -11,7 +11,7 @@ import { Ip } from "../../services/common/ip.ts";
 import type { Report } from "../../services/common/http_status.ts";
 import { macNumber } from "../../services/overlay/state.ts";
 import { DB, type Demo, DEVICE, DNS_SERVER } from "./demo_lab.ts";
-import type { Host } from "./lab.ts";
+import type { LabHost } from "./lab.ts";
 import type { Narrator } from "./narrator.ts";
 
 /** The first address of its range. */
@@ -102,7 +102,7 @@ async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
 }
 
 /** Broadcasts from a container's only interface that it has an address. */
-async function announce(container: Host, address: string): Promise<void> {
+async function announce(container: LabHost, address: string): Promise<void> {
   const { stdout } = await container.run(["ip", "-brief", "link", "show", "type", "veth"]);
   // Like: eth0@if2  UP  02:84:0a:00:00:03 <BROADCAST,…>
   const [, name = "", mac = ""] = /^([^@\s]+)\S*\s+\S+\s+(\S+)/.exec(stdout) ?? [];

@@ -4,11 +4,11 @@ import { deadline } from "../../services/common/async.ts";
 import {
   ACK,
   decodeReply,
+  type DemoReply,
   DISCOVER,
   encodeRequest,
   LEASE_TIME,
   OFFER,
-  type Reply,
   REQUEST,
   REQUESTED_ADDRESS,
   SERVER_ID,
@@ -63,8 +63,8 @@ async function awaitReply(
   socket: ReturnType<typeof createSocket>,
   xid: number,
   type: number,
-): Promise<Reply | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Reply>();
+): Promise<DemoReply | undefined> {
+  const { promise, resolve } = Promise.withResolvers<DemoReply>();
   const listen = (bytes: Uint8Array) => {
     const reply = decodeReply(bytes, xid);
     if (reply?.type === type) resolve(reply);

@@ -13,7 +13,7 @@ const BOOTREQUEST = 1, BOOTREPLY = 2, ETHERNET = 1, BROADCAST = 0x8000, MAGIC = 
 /** BOOTP's relays and servers may discard a shorter message (RFC 1542 §2.1). */
 const SHORTEST = 300;
 
-export interface Reply {
+export interface DemoReply {
   readonly type: number;
   /** The address for the client, of four octets. */
   readonly yiaddr: Uint8Array;
@@ -42,7 +42,7 @@ export function encodeRequest(
 }
 
 /** A server's reply to the exchange `xid`; undefined for anything else. */
-export function decodeReply(message: Uint8Array, xid: number): Reply | undefined {
+export function decodeReply(message: Uint8Array, xid: number): DemoReply | undefined {
   const view = new DataView(message.buffer, message.byteOffset, message.length);
   if (message.length < OPTIONS || message[0] !== BOOTREPLY || view.getUint32(XID) !== xid) return undefined;
   if (view.getUint32(COOKIE) !== MAGIC) return undefined;

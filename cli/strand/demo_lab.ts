@@ -5,7 +5,7 @@
 import { delay } from "../../services/common/async.ts";
 import { DemoHost, UNDERLAY } from "./demo_overlay.ts";
 import { DemoPage } from "./demo_page.ts";
-import { type Host, Lab } from "./lab.ts";
+import { Lab, type LabHost } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { run } from "./process.ts";
 import { strandCommand } from "./program.ts";
@@ -38,15 +38,15 @@ export class Demo implements AsyncDisposable {
   constructor(
     private readonly stack: AsyncDisposableStack,
     readonly directory: string,
-    readonly server: Host,
-    private readonly clients: ReadonlyMap<string, Host>,
+    readonly server: LabHost,
+    private readonly clients: ReadonlyMap<string, LabHost>,
     private readonly services: Process,
     /** The hosts that have an agent. */
     readonly hosts: readonly [DemoHost, DemoHost],
     /** On the first host, on the second one, and on the first one again: none has an interface of a network yet. */
-    readonly web: Host,
-    readonly db: Host,
-    readonly rogue: Host,
+    readonly web: LabHost,
+    readonly db: LabHost,
+    readonly rogue: LabHost,
     readonly tools: { readonly udhcpc: boolean; readonly dig: boolean; readonly ping: boolean },
     /** The URL at which a browser of this machine finds the dashboard. */
     readonly page: string | undefined,
@@ -74,7 +74,7 @@ export class Demo implements AsyncDisposable {
   }
 
   /** Has the host take a lease; resolves to the address that its interface then has. */
-  async takeLease(host: Host): Promise<string> {
+  async takeLease(host: LabHost): Promise<string> {
     if (this.tools.udhcpc) {
       const script = `${this.directory}/udhcpc`;
       const client = host.spawn(["udhcpc", "-f", "-i", "eth0", "-t", "10", "-T", "1", "-s", script]);
@@ -85,7 +85,7 @@ export class Demo implements AsyncDisposable {
   }
 
   /** Asks the DNS server, or the gateway, at {@link DNS_SERVER}; resolves to the answer, or the status where it is an error. */
-  async resolve(host: Host, name: string, type: "A" | "PTR"): Promise<string> {
+  async resolve(host: LabHost, name: string, type: "A" | "PTR"): Promise<string> {
     if (!this.tools.dig) {
       return (await host.run(strandCommand(["demo", "ask", DNS_SERVER, name, type]))).stdout.trim();
     }
@@ -108,12 +108,12 @@ export class Demo implements AsyncDisposable {
   }
 
   /** Starts what answers {@link reach} where there is no ping. */
-  async serve(host: Host, name: string): Promise<void> {
+  async serve(host: LabHost, name: string): Promise<void> {
     await host.strand(["demo", "serve", name]).line(/^serving$/, PATIENCE);
   }
 
   /** Has one container reach an address; resolves to how long that took. */
-  async reach(from: Host, to: string): Promise<string> {
+  async reach(from: LabHost, to: string): Promise<string> {
     const command = this.tools.ping
       ? ["ping", "-n", "-c", "1", "-W", "5", to]
       : strandCommand(["demo", "echo", to]);
@@ -138,7 +138,7 @@ export class Demo implements AsyncDisposable {
     return [this.services.tail(10), ...this.hosts.map((host) => host.tail())].join("\n");
   }
 
-  client(name: string): Host {
+  client(name: string): LabHost {
     const host = this.clients.get(name);
     if (!host) throw new Error(`no host "${name}" in the demo`);
     return host;
@@ -161,7 +161,7 @@ export async function startDemo(withPage: boolean): Promise<Demo> {
   const ethernet = await lab.segment("mini"), underlay = await lab.segment("underlay");
   const server = await lab.host("server", { segment: ethernet, address: `${DNS_SERVER}/24` });
   await lab.join(server, underlay, { name: "eth1", address: `${STORE}/24` });
-  const names = new Map<string, Host>();
+  const names = new Map<string, LabHost>();
   for (const { name, mac } of clients) names.set(name, await lab.host(name, { segment: ethernet, mac }));
   const overlayHost = (number: number, container: string) =>
     DemoHost.create({

@@ -1,5 +1,5 @@
 /** The demo's hosts on an underlay, each with an agent, a gatewayd and a container. */
-import type { Host, Lab, Segment } from "./lab.ts";
+import type { Lab, LabHost, Segment } from "./lab.ts";
 import type { Process } from "./process.ts";
 import { strandCommand } from "./program.ts";
 
@@ -31,8 +31,8 @@ export class DemoHost {
     readonly name: string,
     /** The VTEP. */
     readonly ip: string,
-    readonly host: Host,
-    readonly container: { readonly name: string; readonly host: Host },
+    readonly host: LabHost,
+    readonly container: { readonly name: string; readonly host: LabHost },
     private readonly directory: string,
   ) {}
 

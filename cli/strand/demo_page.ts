@@ -6,7 +6,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { connectIn } from "../../ffi/sockets_in.ts";
 import { delay } from "../../services/common/async.ts";
-import type { Host } from "./lab.ts";
+import type { LabHost } from "./lab.ts";
 
 /** The address at which the dashboard listens by default. */
 const PORT = 8090, LOOPBACK = "127.0.0.1";
@@ -20,7 +20,7 @@ export class DemoPage implements Disposable {
   readonly #connections = new Set<Deno.TcpConn>();
   #isClosed = false;
 
-  constructor(server: Host) {
+  constructor(server: LabHost) {
     this.#namespace = openNamespace(server.path);
     this.#listener = listen();
     void this.#run();

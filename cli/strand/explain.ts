@@ -3,18 +3,24 @@ import type { AgentClient } from "../../services/agent/client/client.ts";
 import { loadConfig } from "../../services/common/config.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { readTls } from "../../services/common/tls.ts";
-import { agentsAt, brokenIn, explainWay, type Part, type Question } from "../../services/explain/way.ts";
+import {
+  agentsAt,
+  brokenIn,
+  type ExplainRequest,
+  explainWay,
+  type Part,
+} from "../../services/explain/way.ts";
 import { columns, jsonText } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
-import type { AgentOptions } from "./host_agent.ts";
+import type { HostAgentOptions } from "./host_agent.ts";
 
 /** Prints the steps. Throws Refusal where one is broken. */
 export async function printWay(
   terminal: Terminal,
   here: AgentClient,
-  { config: file, output }: AgentOptions & { readonly output: "table" | "json" },
-  question: Question,
+  { config: file, output }: HostAgentOptions & { readonly output: "table" | "json" },
+  question: ExplainRequest,
 ): Promise<void> {
   // Another host's API is served as this host's own is: over HTTP or HTTPS.
   const { listen, tls } = loadConfig({ file }).agent;

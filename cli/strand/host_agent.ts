@@ -17,7 +17,7 @@ import { explained } from "../sand/explain.ts";
 import { certificateTrouble, readClientTls, type TlsOptions } from "../sand/tls.ts";
 import type { Terminal } from "../terminal.ts";
 
-export interface AgentOptions extends TlsOptions {
+export interface HostAgentOptions extends TlsOptions {
   /** A URL; undefined: the socket that the configuration names. */
   readonly agent?: string;
   readonly config?: string;
@@ -33,7 +33,7 @@ export function withAgentOptions(command: Command): Command {
 }
 
 /** Opens this host's agent; nothing is sent yet. @param timeoutMs of an answer (30,000). @throws Refusal */
-export function openHostAgent(options: AgentOptions, timeoutMs?: number): AgentClient {
+export function openHostAgent(options: HostAgentOptions, timeoutMs?: number): AgentClient {
   const url = options.agent ?? `unix:${encodeURI(loadConfig({ file: options.config }).agent.socket.path)}`;
   let tls: ReturnType<typeof readClientTls> | undefined;
   let address: ReturnType<typeof agentAddress>;

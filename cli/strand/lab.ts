@@ -23,7 +23,7 @@ export interface LinkOptions {
   readonly mac?: string;
 }
 
-export interface HostOptions extends LinkOptions {
+export interface LabHostOptions extends LinkOptions {
   /** The segment that the host's first interface is on; without one it has only loopback. */
   readonly segment?: Segment;
 }
@@ -43,12 +43,12 @@ export interface StartOptions extends ProcessOptions {
 
 /** A set of hosts that is gone, processes and all, when it is disposed of. */
 export class Lab implements AsyncDisposable {
-  private readonly hosts: Host[] = [];
-  private readonly wiring: Host;
+  private readonly hosts: LabHost[] = [];
+  private readonly wiring: LabHost;
   private ports = 0;
 
   private constructor(private readonly prefix: string) {
-    this.wiring = new Host(`${prefix}-wiring`);
+    this.wiring = new LabHost(`${prefix}-wiring`);
   }
 
   /**
@@ -76,15 +76,19 @@ export class Lab implements AsyncDisposable {
   }
 
   /** A new host, with loopback up and, given a segment, one interface on it. */
-  async host(name: string, options: HostOptions = {}): Promise<Host> {
-    const host = new Host(`${this.prefix}-${name}`);
+  async host(name: string, options: LabHostOptions = {}): Promise<LabHost> {
+    const host = new LabHost(`${this.prefix}-${name}`);
     await this.add(host);
     if (options.segment) await this.join(host, options.segment, options);
     return host;
   }
 
   /** Gives a host one more interface, on that segment. */
-  async join(host: Host, segment: Segment, { name = "eth0", address, mac }: LinkOptions = {}): Promise<void> {
+  async join(
+    host: LabHost,
+    segment: Segment,
+    { name = "eth0", address, mac }: LinkOptions = {},
+  ): Promise<void> {
     const port = `port${this.ports++}`;
     const { mtu } = segment;
     using inside = new Opened(host), wiring = new Opened(this.wiring);
@@ -99,7 +103,7 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Removes one host before the others. */
-  async remove(host: Host): Promise<void> {
+  async remove(host: LabHost): Promise<void> {
     await host.remove();
     this.hosts.splice(this.hosts.indexOf(host), 1);
   }
@@ -109,7 +113,7 @@ export class Lab implements AsyncDisposable {
     removeNamespaces(this.hosts.splice(0).reverse().map(({ netns }) => netns));
   }
 
-  private async add(host: Host): Promise<void> {
+  private async add(host: LabHost): Promise<void> {
     libc.close(createNamespace(host.path));
     this.hosts.push(host);
     using inside = new Opened(host);
@@ -122,7 +126,7 @@ class Opened implements Disposable {
   readonly fd: number;
   readonly netlink: Netlink;
 
-  constructor({ path }: Host) {
+  constructor({ path }: LabHost) {
     this.fd = openNamespace(path);
     this.netlink = new Netlink(this.fd);
   }
@@ -140,7 +144,7 @@ let serial = 0;
 const ASK_THE_KERNEL = new Set(["ip", "bridge", "nft", "iptables", "sysctl", "ping", "ss", "curl"]);
 
 /** A network namespace, and the processes that were started in it. */
-export class Host {
+export class LabHost {
   private readonly processes: Process[] = [];
 
   /** @param netns The namespace's name, as `ip netns` knows it. */

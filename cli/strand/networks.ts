@@ -10,7 +10,7 @@ import { explain } from "../../services/nexd/client/explain.ts";
 import { NexSession } from "../nex/session.ts";
 import { addSetMember, addSetNetwork } from "../nex/set.ts";
 import { networkNames, networksTable, serializeAll, wideFormats } from "../nex/show.ts";
-import { show, type Shown, type ShowOptions } from "../show_or_watch.ts";
+import { type PrintableResult, show, type ShowOptions } from "../show_or_watch.ts";
 import { runProgram } from "../run.ts";
 import type { ApplyFilesOptions } from "./apply.ts";
 import { addAttached } from "./get_attached.ts";
@@ -82,7 +82,7 @@ export function networksProgram(terminal: Terminal): Command {
 
 const options = ["dhcp", "dns", "forward", "egress", "contain", "trusted", "broadcast"];
 
-async function networks(session: NexSession, { output }: ShowOptions): Promise<Shown> {
+async function networks(session: NexSession, { output }: ShowOptions): Promise<PrintableResult> {
   const { nets } = await session.call("GetNetworks", {}), { isTerminal } = session.terminal;
   if (output === "table") return { table: () => networkNames(nets, isTerminal), value: () => nets };
   const all = await Promise.all(nets.map((name) => session.network(name)));

@@ -1,6 +1,6 @@
 /** `strand status`: asks this machine's services and the members of their etcd how they are, and prints a table or JSON. */
 import { loadConfig } from "../../services/common/config.ts";
-import type { Status } from "../../services/common/service_status.ts";
+import type { ServiceStatus } from "../../services/common/service_status.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { machineStatus, serviceNames } from "../../services/store/machine_status.ts";
 import { type Paint, painter } from "../colour.ts";
@@ -30,7 +30,7 @@ export async function main(args: string[], terminal: Terminal = systemTerminal):
 }
 
 /** The table for people: the services, their own information, and problems. */
-export function table(rows: readonly Status[], paint: Paint): string {
+export function table(rows: readonly ServiceStatus[], paint: Paint): string {
   const cells = [
     ["SERVICE", "ADDRESS", "STATE", "REVISION", "LAG"],
     ...rows.map(({ service, address, reachable, ready, revision, lag }) => [
@@ -70,6 +70,6 @@ export function table(rows: readonly Status[], paint: Paint): string {
   ].join("");
 }
 
-function stateOf({ reachable, ready }: Pick<Status, "reachable" | "ready">): string {
+function stateOf({ reachable, ready }: Pick<ServiceStatus, "reachable" | "ready">): string {
   return !reachable ? "unreachable" : ready ? "ready" : "not ready";
 }

@@ -1,7 +1,7 @@
 /** `strand takeover --check`: shows what nexd would change in a store that Nex's own daemons have written. It writes nothing. */
 import { loadConfig } from "../../services/common/config.ts";
 import { UsageError } from "../../services/common/usage.ts";
-import { type Rehearsal, rehearse } from "../../services/nex/rehearsal.ts";
+import { previewTakeover, type TakeoverPreview } from "../../services/nex/takeover_preview.ts";
 import { EtcdConnection } from "../../services/store/connection.ts";
 import { nexPrefixes } from "../../services/store/keys.ts";
 import { columns, jsonText } from "../output.ts";
@@ -26,7 +26,7 @@ export async function main(args: string[]): Promise<number> {
       "--check is missing: a store is taken over by nexd when it starts, and only looked at here",
     );
   }
-  const rehearsal = await rehearse(await readAll(loadConfig({ file }).etcd));
+  const rehearsal = await previewTakeover(await readAll(loadConfig({ file }).etcd));
   const counts = count(rehearsal);
   systemTerminal.print(
     output === "json"
@@ -53,15 +53,15 @@ async function readAll(
   return stored;
 }
 
-type Counts = Readonly<Record<Rehearsal["keys"][number]["action"], number>>;
+type Counts = Readonly<Record<TakeoverPreview["keys"][number]["action"], number>>;
 
-function count({ keys }: Rehearsal): Counts {
+function count({ keys }: TakeoverPreview): Counts {
   const counts = { write: 0, remove: 0, keep: 0, "not understood": 0 };
   for (const { action } of keys) counts[action]++;
   return counts;
 }
 
-function table({ keys, decisions }: Rehearsal, counts: Counts): string {
+function table({ keys, decisions }: TakeoverPreview, counts: Counts): string {
   // Keys that need attention come first, unchanged ones last.
   const order = ["not understood", "write", "remove", "keep"];
   const rows = keys.toSorted((a, b) => order.indexOf(a.action) - order.indexOf(b.action)).map((fate) => [

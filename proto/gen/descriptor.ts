@@ -1,5 +1,5 @@
 // Made from nex.proto by proto/generator/generate.ts: change nothing here.
-import type { Field } from "../field.ts";
+import type { FieldDescriptor } from "../field.ts";
 
 /** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
 export const descriptorSet = `Cv8BCh9nb29nbGUvcHJvdG9idWYvdGltZXN0YW1wLnByb3RvEg9nb29nbGUucHJvdG9idWYiOwoJVGltZXN0YW1wEhgKB3NlY29u
@@ -104,7 +104,7 @@ b25zZRI6CglHZXRMZWFzZXMSFS5uZXguR2V0TGVhc2VzUmVxdWVzdBoWLm5leC5HZXRMZWFzZXNSZXNw
 `;
 
 /** The fields of every message. */
-export const fields: Readonly<Record<string, readonly Field[]>> = {
+export const fields: Readonly<Record<string, readonly FieldDescriptor[]>> = {
   Timestamp: [
     [1,"seconds","int64",false],
     [2,"nanos","int32",false],

@@ -4,7 +4,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type FieldDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import type { Field } from "../field.ts";
+import type { FieldDescriptor } from "../field.ts";
 
 const own = import.meta.dirname ?? ".";
 const proto = `${own}/..`;
@@ -95,7 +95,7 @@ function strict(name: string, text: string): string {
 /** The module with what reflection hands out, and the table by which requests are checked. */
 function descriptor(set: Uint8Array): string {
   const { file } = fromBinary(FileDescriptorSetSchema, set);
-  const fields: Record<string, Field[]> = {};
+  const fields: Record<string, FieldDescriptor[]> = {};
   for (const { messageType } of file) {
     for (const { name, field } of messageType) fields[name] = field.map(row);
   }
@@ -117,7 +117,7 @@ ${rows.join("")}};
 `;
 }
 
-function row({ number, jsonName, type, typeName, label }: FieldDescriptorProto): Field {
+function row({ number, jsonName, type, typeName, label }: FieldDescriptorProto): FieldDescriptor {
   // FieldDescriptorProto.Type and .Label of google/protobuf/descriptor.proto.
   const kinds: Record<number, string> = {
     1: "double",

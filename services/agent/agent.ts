@@ -9,21 +9,21 @@ import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { unusableAddress } from "../overlay/ranges.ts";
 import { namedRecord } from "../overlay_names/names.ts";
-import { change, definitely } from "../store/change.ts";
+import { change, confirmedRead } from "../store/change.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
   AgentApi,
-  CreatedEndpoint,
+  ConnectRoute,
   CreatedNetwork,
+  CreateRequest,
+  CreateResult,
   EndpointFilter,
   EndpointList,
-  EnsuredEndpoint,
+  EnsureResult,
   MachineAt,
   NetworkTrouble,
-  NewEndpoint,
   RemoteAgent,
-  Route,
 } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
@@ -31,11 +31,11 @@ import { createEndpoint, type EndpointMaker, SET_UP_MS } from "./create_endpoint
 import { EndpointsInNamespaces } from "./endpoints_in_namespaces.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./followed.ts";
-import { rangeConflicts } from "./range_conflicts.ts";
+import { rangeConflicts } from "./reconcile/range_conflicts.ts";
 import { unreadableKeys } from "./unreadable.ts";
-import type { Askers } from "./gateway/askers.ts";
-import { absenceOf, wayTo } from "./way.ts";
-import type { Absence, WayHere } from "./way_here.ts";
+import type { DhcpAdmission } from "./gateway/dhcp_admission.ts";
+import { absenceOf, wayTo } from "./explain/way.ts";
+import type { UnknownMachine, WayHere } from "./explain/way_here.ts";
 import { VethNames } from "./veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -54,7 +54,7 @@ export interface AgentOptions {
   /** Names reserved for veths; shared with everything that makes veths on this host. */
   readonly names?: VethNames;
   /** The ports that have no more leases. */
-  readonly askers?: Pick<Askers, "full">;
+  readonly askers?: Pick<DhcpAdmission, "full">;
 }
 
 /** This host's agent as the HTTP API and the command line see it: each method is one request. */
@@ -81,7 +81,7 @@ export class Agent implements AgentApi {
 
   network(id: string): Promise<NetworkRecord> {
     const { store, view } = this.#context;
-    return definitely(store, () => findNetwork(view, id));
+    return confirmedRead(store, () => findNetwork(view, id));
   }
 
   networkNames(): ReadonlyMap<string, string> {
@@ -183,12 +183,12 @@ export class Agent implements AgentApi {
     }
   }
 
-  async createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint> {
+  async createEndpoint(request: CreateRequest): Promise<CreateResult> {
     this.#assertWritable();
     return await createEndpoint(this.#maker, request);
   }
 
-  async ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint> {
+  async ensureEndpoint(request: CreateRequest): Promise<EnsureResult> {
     this.#assertWritable();
     return await this.#inNamespaces.ensure(
       { ...request, wayOut: true },
@@ -200,7 +200,7 @@ export class Agent implements AgentApi {
     return wayTo(this.#context, this.#workers, network, address);
   }
 
-  absence(network: string, wanted: string): Promise<Absence> {
+  absence(network: string, wanted: string): Promise<UnknownMachine> {
     return absenceOf(this.#context, network, wanted, this.#options.askers?.full);
   }
 
@@ -217,7 +217,7 @@ export class Agent implements AgentApi {
     const far = view.endpoint(id)
       ? undefined
       : (await store.allEndpoints()).find((record) => record.id === id && record.hostname !== host.hostname);
-    const { own, network } = await definitely(store, () => {
+    const { own, network } = await confirmedRead(store, () => {
       const known = view.endpoint(id), own = known?.host === host.hostname;
       const network = known?.network ?? far?.network_id;
       if (network !== undefined && (own || force)) return { own, network };
@@ -232,7 +232,7 @@ export class Agent implements AgentApi {
         if (view.endpoint(id)) return await worker.writer.forceDelete(id);
         return await this.#removeHalf(id);
       }
-      const done = worker.carriedOut(id);
+      const done = worker.whenApplied(id);
       await worker.writer.delete(id).catch((error) => {
         worker.forget(id);
         throw error;
@@ -281,7 +281,7 @@ export class Agent implements AgentApi {
     if (guard) await store.committer.commit({ guards: [guard], ops: [{ remove: key }] });
   }
 
-  async route(network: string, address: Ip): Promise<Route> {
+  async route(network: string, address: Ip): Promise<ConnectRoute> {
     const { view, store, host, kernel } = this.#context;
     const found = await this.network(network), range = rangeOf(found);
     if (!range.contains(address)) {

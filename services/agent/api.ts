@@ -3,16 +3,16 @@ import type { Ip } from "../common/ip.ts";
 import type { SpanContext } from "../common/tracing.ts";
 import type { NetworkRequest } from "../overlay/check_network.ts";
 import type { RouteState } from "../overlay/state.ts";
-import type { Resolver } from "../overlay_names/effective.ts";
+import type { ResolverSettings } from "../overlay_names/effective.ts";
 import type {
-  AllowedAddress,
+  AllowedAddressRecord,
   AttachmentRecord,
   EndpointRecord,
   NetworkRecord,
 } from "../store/sand_records.ts";
-import type { Absence, WayHere } from "./way_here.ts";
+import type { UnknownMachine, WayHere } from "./explain/way_here.ts";
 
-export type { Absence, WayHere };
+export type { UnknownMachine, WayHere };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
@@ -26,13 +26,13 @@ export interface AgentApi {
   createNetwork(request: NetworkRequest): Promise<CreatedNetwork>;
   deleteNetwork(id: string): Promise<void>;
   endpoints(filter: EndpointFilter): Promise<EndpointList>;
-  createEndpoint(request: NewEndpoint): Promise<CreatedEndpoint>;
+  createEndpoint(request: CreateRequest): Promise<CreateResult>;
   /** Like `createEndpoint`, but an endpoint that the namespace has in the network already is left as it is. */
-  ensureEndpoint(request: NewEndpoint): Promise<EnsuredEndpoint>;
+  ensureEndpoint(request: CreateRequest): Promise<EnsureResult>;
   /** This host's side of the path to an address of the network. */
   way(network: string, address: Ip): Promise<WayHere>;
   /** This host's knowledge of a name, address or MAC that no endpoint of the network has. */
-  absence(network: string, wanted: string): Promise<Absence>;
+  absence(network: string, wanted: string): Promise<UnknownMachine>;
   /** Tests whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt>;
   deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
@@ -41,7 +41,7 @@ export interface AgentApi {
    * endpoint, and for an address outside the network's range: what else an endpoint's namespace reaches, and its
    * loopback, is not the network's.
    */
-  route(network: string, address: Ip): Promise<Route>;
+  route(network: string, address: Ip): Promise<ConnectRoute>;
 }
 
 /** The answer to whether a machine is behind a port; `why` is the end of a sentence that begins with the machine. */
@@ -80,7 +80,7 @@ export interface EndpointList {
   readonly warning?: string;
 }
 
-export interface NewEndpoint {
+export interface CreateRequest {
   readonly network: string;
   /** Path of the namespace in which it is to be active; undefined: it is made inactive. */
   readonly netns?: string | undefined;
@@ -96,7 +96,7 @@ export interface NewEndpoint {
   readonly aliases?: readonly string[] | undefined;
   readonly wishedAliases?: readonly string[] | undefined;
   /** Addresses beside its own that it may use. */
-  readonly allowed?: readonly AllowedAddress[] | undefined;
+  readonly allowed?: readonly AllowedAddressRecord[] | undefined;
   /** How long to wait until every host of the network has applied it, in ms; 0: not at all. */
   readonly waitMs?: number;
   /** The interface's name in the namespace; undefined: a free one is chosen. */
@@ -115,7 +115,7 @@ export interface NewEndpoint {
   readonly parent?: SpanContext;
 }
 
-export interface CreatedEndpoint {
+export interface CreateResult {
   readonly endpoint: EndpointRecord;
   /** Hosts that had not applied it when the time was up. */
   readonly pending: readonly string[];
@@ -123,13 +123,13 @@ export interface CreatedEndpoint {
   readonly keepsRoute?: boolean;
 }
 
-export interface EnsuredEndpoint extends CreatedEndpoint {
+export interface EnsureResult extends CreateResult {
   /** True: it was there before. */
   readonly existing: boolean;
 }
 
 /** Either this host's namespace to dial from, or another agent to ask. */
-export type Route =
+export type ConnectRoute =
   | { readonly kind: "local"; readonly netns: string; readonly identity: string }
   | { readonly kind: "remote"; readonly agents: readonly RemoteAgent[] };
 
@@ -150,7 +150,7 @@ export interface AttachmentsApi {
   /**
    * Throws Refusal "exists" when the attachment exists in this very namespace; one in another namespace is replaced.
    */
-  attach(request: NewAttachment): Promise<Attached>;
+  attach(request: AttachRequest): Promise<AttachResult>;
   /** Does nothing where there is none. */
   detach(attachment: AttachmentRecord): Promise<void>;
   /**
@@ -158,7 +158,7 @@ export interface AttachmentsApi {
    * @param netns Path of the namespace that it should be in.
    * @throws Refusal "not-found"
    */
-  check(attachment: AttachmentRecord, netns: string): Promise<Checked>;
+  check(attachment: AttachmentRecord, netns: string): Promise<CheckResult>;
   /**
    * Detaches all attachments of a runtime's network on this host except the given ones; returns the endpoints' ids.
    * @param valid The attachments to keep; undefined: those whose namespace exists.
@@ -169,7 +169,7 @@ export interface AttachmentsApi {
   ): Promise<string[]>;
 }
 
-export interface NewAttachment extends Omit<NewEndpoint, "wishedName"> {
+export interface AttachRequest extends Omit<CreateRequest, "wishedName"> {
   readonly attachment: AttachmentRecord;
   readonly netns: string;
   /** The runtime's name for the container, whatever it is like: the endpoint's name as far as it can be one. */
@@ -178,16 +178,16 @@ export interface NewAttachment extends Omit<NewEndpoint, "wishedName"> {
   readonly containerAliases?: readonly string[] | undefined;
 }
 
-export interface Attached {
+export interface AttachResult {
   readonly endpoint: EndpointRecord;
   readonly mtu: number;
   /** Path of the namespace that the other end of its veth is in. */
   readonly overlayNetns: string;
   /** The resolver settings of the network's machines; undefined where it has none. */
-  readonly resolver?: Resolver | undefined;
+  readonly resolver?: ResolverSettings | undefined;
 }
 
-export interface Checked extends Attached {
+export interface CheckResult extends AttachResult {
   /** A sentence each. */
   readonly problems: readonly string[];
   /** Destinations of the endpoint's routes that the container lacks. */

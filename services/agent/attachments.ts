@@ -1,14 +1,14 @@
 /** The endpoints that the CNI plugin and the netavark driver ask for, found by container id and interface name. */
-import { Turns } from "../common/async.ts";
+import { KeyedMutex } from "../common/async.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";
 import { whyUnnamed } from "../overlay/taken_names.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { resolverOf } from "../overlay_names/effective.ts";
-import { definitely } from "../store/change.ts";
+import { confirmedRead } from "../store/change.ts";
 import type { AttachmentRecord } from "../store/sand_records.ts";
 import { isLabel } from "../store/sand_schemas.ts";
-import type { AgentApi, Attached, AttachmentsApi, Checked, NewAttachment } from "./api.ts";
+import type { AgentApi, AttachmentsApi, AttachRequest, AttachResult, CheckResult } from "./api.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -19,7 +19,7 @@ import type { Workers } from "./reconcile/networks.ts";
  */
 export class Attachments implements AttachmentsApi {
   /** Running requests, by attachment: a runtime that has lost a response may detach while its attach still runs. */
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedMutex();
 
   constructor(
     private readonly agent: AgentApi,
@@ -27,7 +27,7 @@ export class Attachments implements AttachmentsApi {
     private readonly workers: Workers,
   ) {}
 
-  attach(request: NewAttachment): Promise<Attached> {
+  attach(request: AttachRequest): Promise<AttachResult> {
     return this.#turns.run(keyOf(request.attachment), async () => {
       const { attachment, netns } = request, { kernel } = this.context;
       const known = this.#find(attachment);
@@ -72,7 +72,7 @@ export class Attachments implements AttachmentsApi {
     });
   }
 
-  check(attachment: AttachmentRecord, netns: string): Promise<Checked> {
+  check(attachment: AttachmentRecord, netns: string): Promise<CheckResult> {
     return this.#turns.run(keyOf(attachment), async () => {
       const { kernel, storeGuard, view } = this.context;
       storeGuard.assertNotHeld();
@@ -147,7 +147,7 @@ export class Attachments implements AttachmentsApi {
    * @throws Refusal "not-found" or "unavailable"
    */
   #known(attachment: AttachmentRecord): Promise<[OverlayEndpoint, ...OverlayEndpoint[]]> {
-    return definitely(this.context.store, () => {
+    return confirmedRead(this.context.store, () => {
       const [first, ...others] = this.#find(attachment);
       if (!first) throw none(attachment);
       return [first, ...others];
@@ -168,7 +168,7 @@ export class Attachments implements AttachmentsApi {
     });
   }
 
-  async #attached(endpoint: Attached["endpoint"]): Promise<Attached> {
+  async #attached(endpoint: AttachResult["endpoint"]): Promise<AttachResult> {
     const using = await this.workers.use(endpoint.network_id);
     try {
       const { view } = this.context, { settings } = view.space(endpoint.network_id);

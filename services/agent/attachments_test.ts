@@ -25,7 +25,7 @@ function agent(confirmed: () => object[]) {
     store: { confirmed: () => Promise.resolve().then(() => void shown.push(...confirmed())) },
   } as unknown as Context;
   const remove = (id: string) => Promise.resolve(deleted.push(id));
-  const worker = { carriedOut: () => Promise.resolve(), forget() {}, writer: { delete: remove } };
+  const worker = { whenApplied: () => Promise.resolve(), forget() {}, writer: { delete: remove } };
   const workers = { use: () => Promise.resolve({ worker, release() {} }) } as unknown as Workers;
   const api = { deleteEndpoint: remove } as unknown as AgentApi;
   const docker = new DockerEndpoints(context, workers, new VethNames(), () => {});

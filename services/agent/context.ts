@@ -5,9 +5,9 @@
 import type { Limit } from "../common/async.ts";
 import type { Log } from "../common/log.ts";
 import type { Ip } from "../common/ip.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import type { SandStore } from "../store/sand_store.ts";
-import type { Counters } from "./counters.ts";
+import type { AgentCounters } from "./counters.ts";
 import type { HostKernel } from "./kernel/host.ts";
 import type { DriftPart, EgressPart, NetworksPart, PortsPart, ProberPart, VtepsPart } from "./parts.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
@@ -15,7 +15,7 @@ import type { StoreGuard } from "./store_guard/guard.ts";
 /** The objects that the agent's parts share: store, mirror's view, kernel, and the host's own data. */
 export interface Context {
   readonly store: SandStore;
-  readonly view: View;
+  readonly view: OverlayView;
   readonly kernel: HostKernel;
   readonly storeGuard: StoreGuard;
   /** How many networks are compared with the kernel at once. */
@@ -46,7 +46,7 @@ export interface Context {
   underlayMtu(): number;
   /** How many frames a second a port may send to all hosts of its network. */
   readonly broadcastLimit: number;
-  readonly counters: Counters;
+  readonly counters: AgentCounters;
   readonly log: Log;
 }
 

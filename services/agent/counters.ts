@@ -2,7 +2,7 @@
 import { Counter, Durations, type Registry } from "../common/metrics.ts";
 
 /** The agent's metrics. */
-export interface Counters {
+export interface AgentCounters {
   /** Differences that periodic checks have repaired since the start. */
   drifted: number;
   /** Called with the differences that were repaired in a network, by operation; of the host itself the network is empty. */
@@ -17,7 +17,7 @@ export interface Counters {
 }
 
 /** Creates the metrics in a registry. */
-export function createCounters(metrics: Registry): Counters {
+export function createCounters(metrics: Registry): AgentCounters {
   const registers = [metrics];
   return {
     drifted: 0,

@@ -10,18 +10,18 @@ import type { EndpointRequest } from "../overlay/create_endpoints.ts";
 import type { Activation } from "../overlay/endpoints.ts";
 import { hostVethName } from "../overlay/faults.ts";
 import { findNetwork } from "../overlay/networks.ts";
-import { definitely } from "../store/change.ts";
+import { confirmedRead } from "../store/change.ts";
 import type { RouteState } from "../overlay/state.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
-import type { CreatedEndpoint, NewEndpoint } from "./api.ts";
+import type { CreateRequest, CreateResult } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import { failpoint } from "./failpoints.ts";
 import { OWN_NAMESPACE } from "./kernel/network_namespace.ts";
-import { refuseWayToHost } from "./range_conflicts.ts";
+import { refuseWayToHost } from "./reconcile/range_conflicts.ts";
 import type { NetworkWorker } from "./reconcile/network.ts";
 import type { Workers } from "./reconcile/networks.ts";
-import { deactivate, staleAt } from "./stale.ts";
+import { deactivate, staleAt } from "./reconcile/stale.ts";
 import { randomMac, type VethNames } from "./veth_names.ts";
 
 /**
@@ -54,7 +54,7 @@ export interface EndpointMaker {
  *
  * @throws Refusal
  */
-export function createEndpoint(maker: EndpointMaker, request: NewEndpoint): Promise<CreatedEndpoint> {
+export function createEndpoint(maker: EndpointMaker, request: CreateRequest): Promise<CreateResult> {
   const attributes = { "host.name": maker.context.host.hostname, "strand.network": request.network };
   return inSpan(
     "create endpoint",
@@ -65,16 +65,16 @@ export function createEndpoint(maker: EndpointMaker, request: NewEndpoint): Prom
 
 async function create(
   maker: EndpointMaker,
-  request: NewEndpoint,
+  request: CreateRequest,
   span: Span | undefined,
-): Promise<CreatedEndpoint> {
+): Promise<CreateResult> {
   const { context, workers, names } = maker, { view, store } = context, parent = span?.spanContext();
-  const network = await definitely(store, () => findNetwork(view, request.network));
+  const network = await confirmedRead(store, () => findNetwork(view, request.network));
   await refuseWayToHost(context, network, request);
   const { worker, release } = await workers.use(network.id);
   const reserved: string[] = [];
   try {
-    const out = await wayOut(context, network, request), { netns, waitMs } = request;
+    const out = await defaultRoute(context, network, request), { netns, waitMs } = request;
     const wanted = { ...request, routes: [...request.routes ?? [], ...out.routes] };
     const activation = netns === undefined ? undefined : await inSpan(
       "inspect namespace",
@@ -95,10 +95,10 @@ async function create(
 }
 
 /** The route to the world that a request asks for, where its network has egress and the namespace has no default route. */
-async function wayOut(
+async function defaultRoute(
   { view, kernel }: Context,
   { id, gateway }: NetworkRecord,
-  { netns, wayOut }: NewEndpoint,
+  { netns, wayOut }: CreateRequest,
 ): Promise<{ readonly routes: readonly RouteState[]; readonly keepsRoute: boolean }> {
   if (!wayOut || netns === undefined || !view.space(id).settings?.overlay.egress) {
     return { routes: [], keepsRoute: false };
@@ -114,7 +114,7 @@ async function prepareActivation(
   { context, workers, names }: EndpointMaker,
   worker: NetworkWorker,
   path: string,
-  { interfaceName, routes = [], hostRoute = false, hostVeth = false }: NewEndpoint,
+  { interfaceName, routes = [], hostRoute = false, hostVeth = false }: CreateRequest,
   reserved: string[],
 ): Promise<Activation> {
   const { kernel } = context;
@@ -154,13 +154,13 @@ async function prepareActivation(
 /** Writes the endpoint and, where it is to be active, waits until it is set up here; deletes it again where it cannot be. */
 async function writeAndSetUp(
   worker: NetworkWorker,
-  { address, mac, name, wishedName, aliases, wishedAliases, attachment, allowed }: NewEndpoint,
+  { address, mac, name, wishedName, aliases, wishedAliases, attachment, allowed }: CreateRequest,
   activation: Activation | undefined,
   span: Span | undefined,
 ): Promise<{ record: EndpointRecord; revision: number }> {
   const id = crypto.randomUUID();
   span?.setAttribute("strand.endpoint", id);
-  const setUp = activation && worker.carriedOut(id);
+  const setUp = activation && worker.whenApplied(id);
   const wanted: EndpointRequest = {
     id,
     now: timestamp(),
@@ -193,7 +193,7 @@ async function writeAndSetUp(
     return written;
   } catch (error) {
     worker.forget(id);
-    await takeBack(worker, id, error);
+    await deleteFailed(worker, id, error);
     throw error;
   }
 }
@@ -202,8 +202,8 @@ async function writeAndSetUp(
  * Deletes an endpoint that could not be set up, whose parts may be in etcd or the kernel: a client that is refused
  * must find nothing of it.
  */
-async function takeBack(worker: NetworkWorker, id: string, error: unknown): Promise<void> {
-  const gone = worker.carriedOut(id);
+async function deleteFailed(worker: NetworkWorker, id: string, error: unknown): Promise<void> {
+  const gone = worker.whenApplied(id);
   await worker.writer.delete(id).catch((cause) => {
     worker.forget(id);
     const message = `${messageOf(error)}; and it could not be taken back: ${messageOf(cause)}`;

@@ -2,7 +2,7 @@
  * Finds this host's endpoints by their network namespace, whatever path it is named by. Requests to attach a
  * namespace can therefore be repeated.
  */
-import { Turns } from "../common/async.ts";
+import { KeyedMutex } from "../common/async.ts";
 import { invalid } from "../common/refusal.ts";
 import { inSpan } from "../common/tracing.ts";
 import { isMadeFor } from "../overlay/namespace_identity.ts";
@@ -10,7 +10,7 @@ import { findNetwork } from "../overlay/networks.ts";
 import { namedRecord } from "../overlay_names/names.ts";
 import { confirm } from "../store/change.ts";
 import type { EndpointRecord } from "../store/sand_records.ts";
-import type { CreatedEndpoint, EnsuredEndpoint, NewEndpoint } from "./api.ts";
+import type { CreateRequest, CreateResult, EnsureResult } from "./api.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import { waitForHosts } from "./create_endpoint.ts";
 import type { Workers } from "./reconcile/networks.ts";
@@ -18,7 +18,7 @@ import type { Workers } from "./reconcile/networks.ts";
 /** Finds, and makes once, the endpoints of namespaces on this host. */
 export class EndpointsInNamespaces {
   /** By network and namespace: of two requests for one, the second finds what the first has made. */
-  readonly #turns = new Turns();
+  readonly #turns = new KeyedMutex();
 
   constructor(private readonly context: Context, private readonly workers: Workers) {}
 
@@ -29,9 +29,9 @@ export class EndpointsInNamespaces {
    * @throws Refusal
    */
   async ensure(
-    { waitMs = 0, ...request }: NewEndpoint,
-    create: (request: NewEndpoint) => Promise<CreatedEndpoint>,
-  ): Promise<EnsuredEndpoint> {
+    { waitMs = 0, ...request }: CreateRequest,
+    create: (request: CreateRequest) => Promise<CreateResult>,
+  ): Promise<EnsureResult> {
     const { network, netns } = request;
     if (netns === undefined) {
       throw invalid("activate: false: an endpoint that is asked for once is in a namespace");

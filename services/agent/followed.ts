@@ -6,7 +6,7 @@ import { deadline } from "../common/async.ts";
  * Waits until the removal of an endpoint is applied to the kernel, for that many ms at most; the next full comparison
  * does what is left then.
  *
- * @param done See {@link NetworkWorker.carriedOut}.
+ * @param done See {@link NetworkWorker.whenApplied}.
  * @throws Refusal "unavailable" with the reason when it could not be applied
  */
 export async function followed(endpoint: string, done: Promise<void>, patienceMs: number): Promise<void> {

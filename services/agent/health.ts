@@ -7,12 +7,12 @@ import { whyUnnamed } from "../overlay/taken_names.ts";
 import type { Context } from "./context.ts";
 import { LaggingHosts } from "./reconcile/lagging_hosts.ts";
 import type { Gateways } from "./gateway/gateways.ts";
-import type { NameClaim } from "./name_claim.ts";
-import type { Askers } from "./gateway/askers.ts";
+import type { NameClaim } from "./store_guard/name_claim.ts";
+import type { DhcpAdmission } from "./gateway/dhcp_admission.ts";
 import { MOST_DECLINED } from "./gateway/port_shares.ts";
 import type { Ports } from "./ports/ports.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
-import type { UnderlayWatch } from "./underlay_watch.ts";
+import type { UnderlayWatch } from "./underlay/underlay_watch.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
 /** How often the other hosts are checked, in ms. */
@@ -69,7 +69,7 @@ export function reportHealth(
     readonly underlay: UnderlayWatch;
     readonly gateways: Gateways;
     readonly ports: Ports;
-    readonly askers: Pick<Askers, "full" | "declining">;
+    readonly askers: Pick<DhcpAdmission, "full" | "declining">;
   },
 ): void {
   const { storeGuard, view, host, counters } = context;

@@ -8,14 +8,14 @@ import { formatHostPort, tryParseHostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import { readTls } from "../common/tls.ts";
 import { concernsPeers, vtepsBeside } from "../overlay/peers.ts";
-import { View } from "../overlay/view.ts";
+import { OverlayView } from "../overlay/view.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { onceReached } from "../store/once_reached.ts";
 import { Agent } from "./agent.ts";
 import { Attachments } from "./attachments.ts";
 import { Checks } from "./reconcile/checks.ts";
-import { ClaimsSweeper } from "./claims_sweeper.ts";
-import { reportContainment } from "./containment_health.ts";
+import { ClaimsSweeper } from "./reconcile/claims_sweeper.ts";
+import { reportContainment } from "./ports/containment_health.ts";
 import type { Context } from "./context.ts";
 import { createCounters } from "./counters.ts";
 import { HostEgress } from "./egress/host_egress.ts";
@@ -33,12 +33,12 @@ import { reportHealth, reportHold } from "./health.ts";
 import { GatewayDhcp } from "./gateway/dhcp.ts";
 import { LeaseSweeper } from "./gateway/lease_sweeper.ts";
 import { Gateways } from "./gateway/gateways.ts";
-import { HeldAddresses } from "./held_addresses.ts";
+import { HeldAddresses } from "./reconcile/held_addresses.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
-import { guardedBy } from "./name_claim.ts";
+import { guardedBy } from "./store_guard/name_claim.ts";
 import { publishRepairs } from "./repairs.ts";
-import { claimName } from "./claim_name.ts";
+import { claimName } from "./store_guard/claim_name.ts";
 import { networksIn, watchRemoved } from "./namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
 import { readinessGate, type Running, type StartedApis } from "./readiness_gate.ts";
@@ -49,10 +49,10 @@ import { Prober } from "./probe/prober.ts";
 import { StoreGuard } from "./store_guard/guard.ts";
 import { releaseHold } from "./store_guard/release.ts";
 import { StateFile } from "./store_guard/state_file.ts";
-import { UnderlayWatch } from "./underlay_watch.ts";
+import { UnderlayWatch } from "./underlay/underlay_watch.ts";
 import { VethNames } from "./veth_names.ts";
-import { Vteps } from "./vteps.ts";
-import { reportVteps } from "./vteps_health.ts";
+import { VtepAdmission } from "./underlay/vteps.ts";
+import { reportVteps } from "./underlay/vteps_health.ts";
 import { COMPARED_AT_ONCE, Workers } from "./reconcile/networks.ts";
 
 /** Runs the agent until it is stopped. @returns the exit status */
@@ -142,7 +142,7 @@ export function main(args: string[]): Promise<number> {
     });
     await claim.first(daemon.stopping);
 
-    const view = new View(store.mirror, store.keys);
+    const view = new OverlayView(store.mirror, store.keys);
     const inKernel = networksIn(settings);
     const storeGuard = new StoreGuard(
       file,
@@ -194,7 +194,7 @@ export function main(args: string[]): Promise<number> {
       underlay: () => underlay.name,
       ask: askHost(tls, settings.listen.port),
     });
-    const vteps = new Vteps(() => context, { underlay, notifications });
+    const vteps = new VtepAdmission(() => context, { underlay, notifications });
     daemon.defer("rules for VXLAN", () => vteps.close());
     const egress = new HostEgress({
       pool: settings.transferSubnet,

@@ -7,7 +7,7 @@ import type { Workers } from "./reconcile/networks.ts";
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** The directory in which the namespaces of networks are mounted, and the prefix of their names. */
-interface Where {
+interface NamespacePaths {
   readonly netnsPath: string;
   readonly netnsPrefix: string;
 }
@@ -17,7 +17,7 @@ interface Where {
  * same beginning and no id after it belongs to another agent of the machine. Creates the directory where it does not
  * exist.
  */
-export function networksIn({ netnsPath, netnsPrefix }: Where): string[] {
+export function networksIn({ netnsPath, netnsPrefix }: NamespacePaths): string[] {
   try {
     Deno.mkdirSync(netnsPath, { recursive: true, mode: 0o755 });
     return [...Deno.readDirSync(netnsPath)].flatMap(({ name }) => idOf(name, netnsPrefix) ?? []);
@@ -34,7 +34,7 @@ export function networksIn({ netnsPath, netnsPrefix }: Where): string[] {
  * @returns a function that ends the watch
  */
 export function watchRemoved(
-  { netnsPath, netnsPrefix }: Where,
+  { netnsPath, netnsPrefix }: NamespacePaths,
   workers: Workers,
   drift: Drift,
   log: Log,

@@ -4,7 +4,7 @@
  */
 import type { Cidr } from "../common/ip.ts";
 import type { MachineAt, PortRecord } from "./api.ts";
-import type { Examined } from "./probe/examine.ts";
+import type { PathExamination } from "./probe/examine.ts";
 import type { Path } from "./probe/paths.ts";
 
 /** A network that can be compared with the kernel: its worker. */
@@ -28,7 +28,7 @@ export interface ProberPart {
    */
   answering(network: string): Promise<number | null>;
   /** Looks at the way to a host at once; undefined for one that is not probed. @throws SystemError */
-  examine(hostname: string): Promise<Examined | undefined>;
+  examine(hostname: string): Promise<PathExamination | undefined>;
   /** The state of the paths to all peers. */
   paths(): readonly Path[];
 }

@@ -5,7 +5,7 @@
 import { Refusal } from "../common/refusal.ts";
 import type { AgentApi, AttachmentsApi, PortsApi } from "./api.ts";
 import type { DockerApi } from "./docker/api.ts";
-import type { NameClaim } from "./name_claim.ts";
+import type { NameClaim } from "./store_guard/name_claim.ts";
 import type { StoreGuard } from "./store_guard/guard.ts";
 
 /** The parts that are used by others which start before them. */

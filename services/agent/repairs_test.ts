@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SandKeys } from "../store/sand_keys.ts";
 import { type RepairsRecord, sandSchema } from "../store/sand_records.ts";
-import type { Outcome, Plan } from "../store/types.ts";
+import type { CommitOutcome, Plan } from "../store/types.ts";
 import { MOST_NETWORKS, Repairs } from "./repairs.ts";
 
 const KEY = "/sc-net/strand/repairs/host1", NOW = Date.parse("2026-01-02T03:04:05Z");
@@ -10,7 +10,7 @@ function lab() {
   const written: { readonly value: RepairsRecord; readonly lease: bigint | undefined }[] = [];
   // `looks`: how often it was looked whether something has to be published.
   const state = { lease: 7n as bigint | undefined, fails: false, now: NOW, looks: 0 };
-  const commit = (plan: Plan): Promise<Outcome> => {
+  const commit = (plan: Plan): Promise<CommitOutcome> => {
     const [op] = plan.ops;
     if (state.fails) return Promise.reject(new Error("etcd is away"));
     assert.ok(op && "put" in op && op.put === KEY);

@@ -113,7 +113,7 @@ export class Mutex {
 }
 
 /** Runs tasks of one key one after another, and those of different keys at once. */
-export class Turns {
+export class KeyedMutex {
   readonly #last = new Map<string, Promise<unknown>>();
 
   /** @returns what the task returns or throws, which concerns no other task */

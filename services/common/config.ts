@@ -2,7 +2,7 @@
 import type { core } from "zod";
 import { closest } from "./closest.ts";
 import { type AgentConfig, agentConfig } from "./config_agent.ts";
-import { type EtcdSettings, etcdSettings, type Surroundings } from "./config_etcd.ts";
+import { type EtcdSettings, etcdSettings, type SettingsInputs } from "./config_etcd.ts";
 import { asInFile } from "./config_sand_names.ts";
 import { agentVariables, keysAt, schema, type Settings, type Variable, variables } from "./config_schema.ts";
 import type { HostPort } from "./host_port.ts";
@@ -220,7 +220,7 @@ function valueAt(value: unknown, key: PropertyKey | undefined): unknown {
   return (value as Record<PropertyKey, unknown> | undefined)?.[key ?? ""];
 }
 
-function shape(settings: Settings, around: Surroundings): Omit<Config, "file" | "where"> {
+function shape(settings: Settings, around: SettingsInputs): Omit<Config, "file" | "where"> {
   const { dhcpd, dnsd, nexd, agent, gatewayd, dashboard, etcd, log } = settings;
   const { where, wanted } = around;
   if (dhcpd.interface !== undefined && dhcpd.interfaces !== undefined) {

@@ -21,7 +21,7 @@ export interface EtcdSettings {
 }
 
 /** Further inputs of the settings. */
-export interface Surroundings {
+export interface SettingsInputs {
   readonly where: (key: string) => string;
   readonly env: Readonly<Record<string, string>>;
   /** True: an agent is wanted here. */
@@ -31,7 +31,10 @@ export interface Surroundings {
 }
 
 /** The section `etcd` in its final form; reads the files that it names. */
-export function etcdSettings(etcd: Settings["etcd"], { where, env, unverified }: Surroundings): EtcdSettings {
+export function etcdSettings(
+  etcd: Settings["etcd"],
+  { where, env, unverified }: SettingsInputs,
+): EtcdSettings {
   if (etcd.endpoints && (etcd.host !== undefined || etcd.port !== undefined)) {
     throw new Refusal("invalid", `${where("etcd.endpoints")}: give endpoints, or host and port, not both`);
   }

@@ -7,7 +7,7 @@ import { Certificates } from "./certificates.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "./host_port.ts";
 import { type Followed, Health, type Writer } from "./health.ts";
-import type { Abort } from "./http/ends.ts";
+import type { Abort } from "./http/byte_stream.ts";
 import { type Note, type Problem, type Report, serveStatus } from "./http_status.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";

@@ -4,7 +4,7 @@ import type { Registry } from "prom-client";
 import { type HostPort, isLoopback } from "./host_port.ts";
 import { connectionLimit, listenOn } from "./http/acceptor.ts";
 import { send } from "./http/answers.ts";
-import type { Abort } from "./http/ends.ts";
+import type { Abort } from "./http/byte_stream.ts";
 import { HttpServer } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { OPENMETRICS, openMetricsText, prefersOpenMetrics } from "./openmetrics.ts";

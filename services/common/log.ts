@@ -19,7 +19,7 @@ const labels: Record<number, string> = {
 };
 
 /** A log line of a failure. */
-export interface Failure {
+export interface LoggedFailure {
   readonly message: string;
   /** The thrown error, if it was logged. */
   readonly error: unknown;
@@ -32,7 +32,7 @@ export interface LogOptions {
   /** Writes the lines (default: to standard error). */
   readonly write?: (line: string) => void;
   /** Called with everything that is logged as an error or worse. */
-  readonly onFailure?: ((failure: Failure) => void) | undefined;
+  readonly onFailure?: ((failure: LoggedFailure) => void) | undefined;
   /** True: each line begins with its priority for the journal (default: when standard error is that). */
   readonly journal?: boolean;
 }
@@ -59,7 +59,7 @@ export function createLog(name: string, { level, format }: Config["log"], option
 }
 
 /** The failure in the arguments of pino's methods: an error or fields, then a message; or the message alone. */
-function failureOf([first, second]: readonly unknown[], level: number): Failure {
+function failureOf([first, second]: readonly unknown[], level: number): LoggedFailure {
   const fatal = level >= FATAL;
   if (typeof first !== "object" || first === null) {
     return { message: String(first), error: undefined, fields: {}, fatal };

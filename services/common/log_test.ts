@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createLog, type Failure, OncePerMinute } from "./log.ts";
+import { createLog, type LoggedFailure, OncePerMinute } from "./log.ts";
 
 function logged(format: "text" | "json", use: (log: ReturnType<typeof createLog>) => void): string {
   let out = "";
@@ -42,8 +42,8 @@ Deno.test("createLog() writes JSON, and leaves out what is below the level", () 
 });
 
 Deno.test("createLog() tells of errors and of what is worse", () => {
-  const failures: Failure[] = [];
-  const options = { write: () => {}, onFailure: (failure: Failure) => failures.push(failure) };
+  const failures: LoggedFailure[] = [];
+  const options = { write: () => {}, onFailure: (failure: LoggedFailure) => failures.push(failure) };
   const log = createLog("agent", { level: "info", format: "text" }, options);
   const error = new Error("no route");
   log.warn("not this");

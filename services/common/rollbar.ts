@@ -1,12 +1,12 @@
 /** Sends a process's errors to Rollbar, where a token is configured. */
 import Rollbar from "rollbar";
 import type { RollbarSettings } from "./config_agent.ts";
-import type { Failure } from "./log.ts";
+import type { LoggedFailure } from "./log.ts";
 import { version } from "./version.ts";
 
 /** Sends errors to Rollbar. */
 export interface Reporter {
-  report(failure: Failure): void;
+  report(failure: LoggedFailure): void;
   /** Resolves once everything is sent, or could not be. */
   flush(): Promise<void>;
 }

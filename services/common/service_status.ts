@@ -5,7 +5,7 @@ import type { Note, Problem, Report } from "./http_status.ts";
 import { messageOf } from "./refusal.ts";
 
 /** One row of `strand status`. */
-export interface Status {
+export interface ServiceStatus {
   readonly service: string;
   readonly address: string;
   readonly reachable: boolean;
@@ -21,7 +21,7 @@ export interface Status {
 }
 
 /** Asks one of our services at its `--metrics-listen` address. */
-export async function serviceStatus(service: string, at: HostPort): Promise<Status> {
+export async function serviceStatus(service: string, at: HostPort): Promise<ServiceStatus> {
   const address = formatHostPort(at);
   try {
     const report = JSON.parse((await request(at, "GET", "/readyz")).body) as Report;
@@ -33,7 +33,7 @@ export async function serviceStatus(service: string, at: HostPort): Promise<Stat
 }
 
 /** The row of a service that has told how it is. */
-export function statusOf(report: Report, address: string): Status {
+export function statusOf(report: Report, address: string): ServiceStatus {
   const { service, version, ready, revision, lag, problems, notes } = report;
   return {
     service,
@@ -48,7 +48,7 @@ export function statusOf(report: Report, address: string): Status {
   };
 }
 
-function away(service: string, address: string, error: unknown, fix: string): Status {
+function away(service: string, address: string, error: unknown, fix: string): ServiceStatus {
   const problems = [{ what: `it does not answer at ${address}: ${messageOf(error)}`, fix }];
   return { service, address, reachable: false, ready: false, problems };
 }

@@ -17,7 +17,7 @@ const PATIENCE = 3000, AT_A_TIME = 16;
 /** The most hosts that are asked at all: of more, only etcd is shown. */
 export const MOST_ASKED = 200;
 
-export interface HostSays {
+export interface HostAnswer {
   /** Why it could not be asked; absent where it was. */
   readonly error?: string;
   /** For each host that it probes, whether that answers over VXLAN. */
@@ -29,7 +29,7 @@ export interface HostSays {
 
 /** The last answers of all hosts' agents, which are asked again when they are older than a few seconds. */
 export class HostAgents {
-  #said: ReadonlyMap<string, HostSays> = new Map();
+  #said: ReadonlyMap<string, HostAnswer> = new Map();
   #asking = false;
   #at = -Infinity;
 
@@ -41,7 +41,7 @@ export class HostAgents {
   ) {}
 
   /** Their last answers, by host: a reader does not wait for agents that do not answer, and is told of news. */
-  get said(): ReadonlyMap<string, HostSays> {
+  get said(): ReadonlyMap<string, HostAnswer> {
     if (!this.#asking && performance.now() - this.#at > EVERY) {
       this.#asking = true;
       void this.#ask().finally(() => {
@@ -53,7 +53,7 @@ export class HostAgents {
   }
 
   async #ask(): Promise<void> {
-    const hosts = [...hostsOf(this.cluster)], said = new Map<string, HostSays>();
+    const hosts = [...hostsOf(this.cluster)], said = new Map<string, HostAnswer>();
     if (hosts.length <= MOST_ASKED) {
       const { agent: { listen, tls }, where } = this.config;
       const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
@@ -90,10 +90,10 @@ function hostsOf(cluster: Cluster): Map<string, Endpoint> {
   return found;
 }
 
-async function ask(agents: readonly AgentClient[]): Promise<HostSays> {
+async function ask(agents: readonly AgentClient[]): Promise<HostAnswer> {
   const timeoutMs = PATIENCE;
   try {
-    return await Promise.any(agents.map(async (agent): Promise<HostSays> => {
+    return await Promise.any(agents.map(async (agent): Promise<HostAnswer> => {
       const [metrics, { problems }] = await Promise.all([
         agent.request({ method: "GET", path: "/metrics", timeoutMs }),
         agent.readiness({ timeoutMs }),
@@ -105,12 +105,12 @@ async function ask(agents: readonly AgentClient[]): Promise<HostSays> {
   }
 }
 
-function nothing(error: unknown): HostSays {
+function nothing(error: unknown): HostAnswer {
   return { error: messageOf(error), reaches: new Map(), mended: 0, problems: [] };
 }
 
 /** Reads what is wanted of an agent's metrics, in Prometheus' text format. */
-export function readMetrics(text: string): Pick<HostSays, "reaches" | "mended"> {
+export function readMetrics(text: string): Pick<HostAnswer, "reaches" | "mended"> {
   const reaches = new Map<string, boolean>();
   let mended = 0;
   for (const line of text.split("\n")) {
@@ -124,7 +124,7 @@ export function readMetrics(text: string): Pick<HostSays, "reaches" | "mended"> 
   return { reaches, mended };
 }
 
-function textOf(said: ReadonlyMap<string, HostSays>): string {
+function textOf(said: ReadonlyMap<string, HostAnswer>): string {
   return JSON.stringify(
     [...said].map(([name, one]) => [
       name,

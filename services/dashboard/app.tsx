@@ -9,8 +9,14 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import { assets } from "./assets.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Freshness, Layout } from "./pages/layout.tsx";
-import { type Asked, type Shown, type Status, statusFor, type View } from "./views.tsx";
-import type { Sent } from "./write/sent.ts";
+import {
+  type AnswerStatus,
+  type DashboardView,
+  statusFor,
+  type ViewAnswer,
+  type ViewRequest,
+} from "./views.tsx";
+import type { SubmittedChange } from "./write/sent.ts";
 
 /** The Content-Security-Policy: pages load only what this process serves, and no other site may frame them. */
 const HEADERS = {
@@ -29,7 +35,7 @@ const KEPT = "private, max-age=31536000, immutable";
 
 export interface AppOptions {
   readonly cluster: Cluster;
-  readonly views: readonly View[];
+  readonly views: readonly DashboardView[];
   /** True: pages link to where networks and machines can be changed. */
   readonly mayChange: boolean;
   /** Called with an error that is no refusal. */
@@ -37,13 +43,13 @@ export interface AppOptions {
 }
 
 /** The application: its `fetch` answers a request, and is given what a change has with it. */
-export type App = Hono<{ Bindings: Sent }>;
+export type App = Hono<{ Bindings: SubmittedChange }>;
 
 type Answers = Pick<AppOptions, "cluster" | "mayChange">;
 
 /** Makes the application. */
 export function appOf({ views, onError, ...answers }: AppOptions): App {
-  const app: App = new Hono<{ Bindings: Sent }>({
+  const app: App = new Hono<{ Bindings: SubmittedChange }>({
     getPath: (request) => pathOf(new URL(request.url).pathname).path,
   });
   app.use(async (c, next) => {
@@ -73,7 +79,7 @@ export function appOf({ views, onError, ...answers }: AppOptions): App {
     if (error instanceof Refusal) {
       return refuse(c, answers, statusFor(error), error.message);
     }
-    if (error instanceof HttpError) return refuse(c, answers, error.status as Status, error.message);
+    if (error instanceof HttpError) return refuse(c, answers, error.status as AnswerStatus, error.message);
     onError(error, c.req.url);
     return refuse(c, answers, 500, `the page cannot be shown: ${messageOf(error)}`);
   });
@@ -113,12 +119,12 @@ function freshness({ followed: { state } }: Cluster): Freshness {
   };
 }
 
-function askedOf(c: Context): Asked {
+function askedOf(c: Context): ViewRequest {
   const { searchParams: parameters, pathname, search } = new URL(c.req.url);
   return { id: c.req.param("id") ?? "", parameters, url: pathOf(pathname).path + search, now: Date.now() };
 }
 
-function answer(c: Context, { cluster, mayChange }: Answers, shown: Shown) {
+function answer(c: Context, { cluster, mayChange }: Answers, shown: ViewAnswer) {
   const fresh = freshness(cluster), { title, model, live, page, status = 200 } = shown;
   if (wantsJson(c)) {
     return c.body(JSON.stringify({ etcd: fresh, ...model }) + "\n", status, {
@@ -145,7 +151,7 @@ function answer(c: Context, { cluster, mayChange }: Answers, shown: Shown) {
 
 const titles: Readonly<Record<number, string>> = { 400: "Not understood", 403: "Refused", 404: "Not found" };
 
-function refuse(c: Context, answers: Answers, status: Status, sentence: string) {
+function refuse(c: Context, answers: Answers, status: AnswerStatus, sentence: string) {
   const page = <p class="banner">{sentence}</p>, model = { error: sentence };
   const title = titles[status] ?? "Failed";
   return answer(c, answers, { title, model, ...c.req.method === "GET" && { live: [] }, page, status });

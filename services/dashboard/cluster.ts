@@ -5,13 +5,13 @@ import { NexView } from "../nex/view.ts";
 import { Refusal } from "../common/refusal.ts";
 import { networkProblem } from "../overlay/faults.ts";
 import type { Space } from "../overlay/space.ts";
-import type { View, Viewed } from "../overlay/view.ts";
+import type { OverlayView, Viewed } from "../overlay/view.ts";
 import { effectiveNetwork, type NamedNetwork } from "../overlay_names/effective.ts";
 import type { NexRecord } from "../store/records.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type { NameClaimRecord, NetworkRecord, SandRecord } from "../store/sand_records.ts";
 import type { Change, Mirror } from "../store/types.ts";
-import { networksView, Spaces } from "./spaces.ts";
+import { NetworkIndexes, networksView } from "./spaces.ts";
 
 /** A network for machines that share a LAN, whose members and leases are Nex's. */
 export interface LanNetwork {
@@ -37,7 +37,7 @@ export interface OverlayNetwork {
   readonly problem: string | undefined;
   /** Its contents, indexed when they are asked for. */
   readonly space: Space;
-  /** See {@link Spaces.some}. */
+  /** See {@link NetworkIndexes.some}. */
   some(isWanted: (text: string) => boolean): Space | undefined;
 }
 
@@ -62,8 +62,8 @@ export class Cluster {
   /** The claim on the host's name of each running agent. */
   readonly claims = new Map<string, NameClaimRecord>();
   readonly #mirror: Viewed;
-  readonly #networks: View;
-  readonly #spaces: Spaces;
+  readonly #networks: OverlayView;
+  readonly #spaces: NetworkIndexes;
   /** Overlay networks that have not changed since they were asked for, by id. */
   readonly #kept = new Map<string, OverlayNetwork>();
   readonly #listeners = new Set<(topics: ReadonlySet<Topic>) => void>();
@@ -74,7 +74,7 @@ export class Cluster {
     this.nex = new NexView(names);
     this.#mirror = overlays;
     this.#networks = networksView(overlays, keys);
-    this.#spaces = new Spaces(overlays, keys);
+    this.#spaces = new NetworkIndexes(overlays, keys);
     this.#take([...overlays.entries()].map((after) => ({
       ...{ key: after.key, before: undefined },
       ...{ after, revision: after.modRevision },

@@ -18,7 +18,7 @@ interface Stream {
 }
 
 /** The streams of all open pages. */
-export class Events {
+export class EventStreams {
   readonly #streams = new Set<Stream>();
   readonly #timers: ReturnType<typeof setInterval>[];
   readonly #unsubscribe: () => void;

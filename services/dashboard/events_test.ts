@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Cluster, Topic } from "./cluster.ts";
-import { Events, MOST_STREAMS, MOST_TOPICS } from "./events.ts";
+import { EventStreams, MOST_STREAMS, MOST_TOPICS } from "./events.ts";
 
 /** A response that takes what is written, or not. */
 class FakeResponse extends EventEmitter {
@@ -34,7 +34,7 @@ function lab() {
       return () => tell = () => {};
     },
   };
-  const events = new Events(cluster as unknown as Cluster);
+  const events = new EventStreams(cluster as unknown as Cluster);
   return {
     events,
     change: (...topics: Topic[]) => tell(new Set(topics)),
@@ -46,7 +46,7 @@ async function until(what: () => boolean): Promise<void> {
   while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-Deno.test("Events tells a slow reader once, however much has happened, and of too much that all may have changed", async () => {
+Deno.test("EventStreams tells a slow reader once, however much has happened, and of too much that all may have changed", async () => {
   using it = lab();
   const quick = new FakeResponse(), slow = new FakeResponse();
   slow.takes = false;
@@ -64,7 +64,7 @@ Deno.test("Events tells a slow reader once, however much has happened, and of to
   assert.equal(slow.written[1], 'event: changed\ndata: ["all"]\n\n');
 });
 
-Deno.test("Events has so many streams and no more, and room again when one is closed", () => {
+Deno.test("EventStreams has so many streams and no more, and room again when one is closed", () => {
   using it = lab();
   const all = Array.from({ length: MOST_STREAMS }, () => new FakeResponse());
   assert.ok(all.every((one) => it.events.open(one.asResponse)));

@@ -5,7 +5,7 @@ import { abortConnection } from "../../ffi/abort.ts";
 import { HttpServer } from "../common/http/server.ts";
 import { createLog } from "../common/log.ts";
 import type { Cluster, Topic } from "./cluster.ts";
-import { Events, MOST_TOPICS } from "./events.ts";
+import { EventStreams, MOST_TOPICS } from "./events.ts";
 
 Deno.test("a page that takes nothing of what it is told is cut, with one message at most in memory, and others go on", async () => {
   let tell = (_: ReadonlySet<Topic>) => {};
@@ -16,7 +16,7 @@ Deno.test("a page that takes nothing of what it is told is cut, with one message
       return () => {};
     },
   } as unknown as Cluster;
-  const events = new Events(cluster), responses: ServerResponse[] = [];
+  const events = new EventStreams(cluster), responses: ServerResponse[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const server = new HttpServer(listener, {
     name: "it",

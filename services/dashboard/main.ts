@@ -10,7 +10,7 @@ import { onceReached } from "../store/once_reached.ts";
 import { openSandStore, refuseOtherPrefix } from "../store/sand_store.ts";
 import { appOf } from "./app.tsx";
 import { Cluster } from "./cluster.ts";
-import { Events } from "./events.ts";
+import { EventStreams } from "./events.ts";
 import { History } from "./history/history.ts";
 import { historyViews } from "./history/views.tsx";
 import { HostRepairs } from "./host_repairs.ts";
@@ -42,7 +42,7 @@ export function main(args: string[]): Promise<number> {
       daemon.defer("etcd", () => sand.close());
       const followed = followedTogether(names.mirror, sand.mirror);
       const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
-      const events = new Events(cluster);
+      const events = new EventStreams(cluster);
       const history = new History({
         names: names.mirror,
         overlays: sand.mirror,

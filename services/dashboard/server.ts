@@ -4,14 +4,14 @@ import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit, listenOn } from "../common/http/acceptor.ts";
 import { HttpError, json, send } from "../common/http/answers.ts";
 import { ClientGone, readBody } from "../common/http/body.ts";
-import type { Abort } from "../common/http/ends.ts";
+import type { Abort } from "../common/http/byte_stream.ts";
 import { certificateOf, HttpServer } from "../common/http/server.ts";
 import type { Log } from "../common/log.ts";
 import { messageOf, printable } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { type SpanContext, spanOfRequest } from "../common/tracing.ts";
 import type { App } from "./app.tsx";
-import type { Events } from "./events.ts";
+import type { EventStreams } from "./events.ts";
 import { hostRefusal } from "./listen.ts";
 import { changeRefusal, typeOf } from "./write/origin.ts";
 
@@ -24,11 +24,11 @@ const CHANGES = /^\/(apply|delete)(\.json)?(\?|$)/;
 /** Header names of the application's answers that are not set by the server itself. */
 const OWN = new Set(["content-type", "content-length", "cache-control"]);
 
-export interface ServerOptions {
+export interface DashboardServerOptions {
   readonly listen: HostPort;
   readonly tls: TlsMaterial | undefined;
   readonly app: App;
-  readonly events: Events;
+  readonly events: EventStreams;
   readonly log: Log;
   readonly abort: Abort;
   /** Called with each answer's status, how long it took, in seconds, and the request's span, where spans are made. */
@@ -36,7 +36,7 @@ export interface ServerOptions {
 }
 
 /** Serves the dashboard. Throws Refusal when the address cannot be listened on. */
-export function serveDashboard(options: ServerOptions): HttpServer & { readonly port: number } {
+export function serveDashboard(options: DashboardServerOptions): HttpServer & { readonly port: number } {
   const { listen, tls, log, abort } = options, listener = listenOn(listen, "dashboard.listen");
   const server = new HttpServer(listener, {
     name: "the dashboard",
@@ -52,7 +52,7 @@ export function serveDashboard(options: ServerOptions): HttpServer & { readonly 
 }
 
 async function respond(
-  options: ServerOptions,
+  options: DashboardServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
   proceed?: () => void,

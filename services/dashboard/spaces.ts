@@ -1,6 +1,6 @@
 /** The contents of overlay networks: their records are kept as they are, and indexed only when a network is looked at. */
 import { Space } from "../overlay/space.ts";
-import { View, type Viewed } from "../overlay/view.ts";
+import { OverlayView, type Viewed } from "../overlay/view.ts";
 import { LeanEndpoint } from "../store/lean_records.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type { SandRecord } from "../store/sand_records.ts";
@@ -9,7 +9,7 @@ import type { Change, Entry } from "../store/types.ts";
 type One = Entry<SandRecord>;
 
 /** A view of the records and names of all networks, without their contents. */
-export function networksView(mirror: Viewed, keys: SandKeys): View {
+export function networksView(mirror: Viewed, keys: SandKeys): OverlayView {
   const isWanted = ({ record: { kind } }: One) =>
     kind === "network" || kind === "network-name" || kind === "deleted";
   const part = {
@@ -19,10 +19,10 @@ export function networksView(mirror: Viewed, keys: SandKeys): View {
         listener(changes.filter(({ before, after }) => [before, after].some((one) => one && isWanted(one))))
       ),
   };
-  return new View(part, keys);
+  return new OverlayView(part, keys);
 }
 
-export class Spaces {
+export class NetworkIndexes {
   /** Lists, which are shorter than sets; a change is one of few hundred in most networks. */
   readonly #entries = new Map<string, One[]>();
   /** The one that was looked at last: an index takes several times as much memory as the records. */
@@ -72,7 +72,7 @@ export class Spaces {
   }
 
   #made(network: string, entries: Iterable<One>): Space {
-    return new View(partOf(this.mirror, () => [...entries].values()), this.keys).space(network);
+    return new OverlayView(partOf(this.mirror, () => [...entries].values()), this.keys).space(network);
   }
 }
 

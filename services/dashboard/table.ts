@@ -42,7 +42,7 @@ export interface TableSpec<Row> {
 }
 
 /** One page of a table. */
-export class Sheet<Row> {
+export class TablePage<Row> {
   readonly rows: readonly Row[];
   readonly total: number;
   /** How many rows fit the filter. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Sheet, type TableSpec } from "./table.ts";
+import { TablePage, type TableSpec } from "./table.ts";
 
 const spec: TableSpec<{ n?: number; name: string }> = {
   id: "t",
@@ -13,7 +13,7 @@ const spec: TableSpec<{ n?: number; name: string }> = {
 };
 const rows = [{ n: 10, name: "b" }, { name: "none" }, { n: 9, name: "c" }, { n: 2, name: "a" }];
 const shown = (query: string) =>
-  new Sheet(spec, rows, new URLSearchParams(query)).rows.map(({ name }) => name).join(" ");
+  new TablePage(spec, rows, new URLSearchParams(query)).rows.map(({ name }) => name).join(" ");
 
 Deno.test("a Sheet sorts numbers as such, in both directions, and what is missing last", () => {
   assert.equal(shown(""), "a c b none");

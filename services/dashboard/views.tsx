@@ -3,9 +3,9 @@ import type { Child } from "hono/jsx";
 import { Refusal } from "../common/refusal.ts";
 import { HostAgents } from "./agents.ts";
 import type { AnyNetwork, Cluster } from "./cluster.ts";
-import { Kept } from "./kept.ts";
+import { CachedModel } from "./cached_model.ts";
 import type { HostRepairs } from "./host_repairs.ts";
-import { Health, type HealthOptions, servicesTable } from "./model/health.ts";
+import { FleetHealth, type HealthOptions, servicesTable } from "./model/health.ts";
 import { hostRows, hostsTable, withAgents } from "./model/hosts.ts";
 import { findMachines, type Machine, MOST_FOUND } from "./model/machines.ts";
 import { summaryOf } from "./model/summary.ts";
@@ -36,11 +36,11 @@ import { PlacementPage } from "./pages/placement.tsx";
 import { RatesPage } from "./pages/rates.tsx";
 import { RepairsPage } from "./pages/repairs.tsx";
 import { Table } from "./pages/table.tsx";
-import { checkedText, parametersOf, Sheet, type TableSpec } from "./table.ts";
-import type { Sent } from "./write/sent.ts";
+import { checkedText, parametersOf, TablePage, type TableSpec } from "./table.ts";
+import type { SubmittedChange } from "./write/sent.ts";
 
 /** The request, with the data that a view reads. */
-export interface Asked {
+export interface ViewRequest {
   /** The part of the path that the view's own path has as `:id`. */
   readonly id: string;
   readonly parameters: URLSearchParams;
@@ -51,7 +51,7 @@ export interface Asked {
 }
 
 /** The answer of a view. */
-export interface Shown {
+export interface ViewAnswer {
   readonly title: string;
   /** Becomes the JSON. */
   readonly model: object;
@@ -59,25 +59,25 @@ export interface Shown {
   readonly live?: readonly string[];
   readonly page: Child;
   /** 200 by default. */
-  readonly status?: Status | undefined;
+  readonly status?: AnswerStatus | undefined;
 }
 
 /** The statuses that a view answers with. */
-export type Status = 200 | 400 | 403 | 404 | 405 | 409 | 415 | 500 | 503;
+export type AnswerStatus = 200 | 400 | 403 | 404 | 405 | 409 | 415 | 500 | 503;
 
 /** The status of a refusal. */
-export function statusFor({ code }: Refusal): Status {
+export function statusFor({ code }: Refusal): AnswerStatus {
   return code === "not-found" ? 404 : code === "unavailable" ? 503 : code === "invalid" ? 400 : 409;
 }
 
-export interface View {
+export interface DashboardView {
   readonly path: string;
   /** The parameters that it takes. */
   readonly parameters: readonly string[];
   /** Throws Refusal "invalid" and "not-found". */
-  show(asked: Asked): Shown | Promise<Shown>;
+  show(asked: ViewRequest): ViewAnswer | Promise<ViewAnswer>;
   /** The action of POST; undefined: it is refused. */
-  change?(asked: Asked, sent: Sent): Shown | Promise<Shown>;
+  change?(asked: ViewRequest, sent: SubmittedChange): ViewAnswer | Promise<ViewAnswer>;
 }
 
 const findTable: TableSpec<Machine> = {
@@ -122,7 +122,7 @@ export function viewsOf(
     readonly rates: Rates;
     readonly repairs: HostRepairs;
   },
-): View[] {
+): DashboardView[] {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = (ms: number) => {
     timer ??= setTimeout(() => {
@@ -130,15 +130,15 @@ export function viewsOf(
       cluster.hostsChanged();
     }, ms);
   };
-  const allNetworks = new Kept((now) => networkRows(cluster, now), { late }),
-    allHosts = new Kept((now) => hostRows(cluster, now), { late });
+  const allNetworks = new CachedModel((now) => networkRows(cluster, now), { late }),
+    allHosts = new CachedModel((now) => hostRows(cluster, now), { late });
   const explainer = new Explainer(cluster, options.config);
   const agents = new HostAgents(cluster, options.config, () => cluster.hostsChanged());
   const statesOf = (id: string) => {
     const network = cluster.overlay(id);
     return network ? summaryOf(cluster, network, Date.now()).hosts : undefined;
   };
-  const map = new Kept(() => {
+  const map = new CachedModel(() => {
     const { said } = agents, hosts = withAgents(allHosts.value, said);
     return mapContent({ hosts, networks: allNetworks.value }, statesOf, said);
   }, { late });
@@ -146,7 +146,7 @@ export function viewsOf(
     for (const kept of [allNetworks, allHosts, map]) kept.changed();
   });
   const mayChange = options.config.dashboard.write;
-  const health = new Health(cluster, { ...options, networks: allNetworks, hosts: allHosts, agents });
+  const health = new FleetHealth(cluster, { ...options, networks: allNetworks, hosts: allHosts, agents });
   return [
     {
       path: "/",
@@ -165,7 +165,7 @@ export function viewsOf(
       path: "/networks",
       parameters: parametersOf(networksTable),
       show({ parameters, url }) {
-        const networks = new Sheet(networksTable, allNetworks.value, parameters);
+        const networks = new TablePage(networksTable, allNetworks.value, parameters);
         return {
           title: "Networks",
           model: { networks },
@@ -184,7 +184,7 @@ export function viewsOf(
         if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
         const model = networkModel(cluster, network, parameters, now);
         const mended = network.kind === "overlay" &&
-          new Sheet(repairsTable("repairs"), repairRows(cluster, repairs, network.id), parameters);
+          new TablePage(repairsTable("repairs"), repairRows(cluster, repairs, network.id), parameters);
         return {
           title: `Network ${network.title}`,
           model: { ...model, ...mended && { repairs: mended } },
@@ -203,7 +203,7 @@ export function viewsOf(
       parameters: parametersOf({ id: "" }),
       show({ parameters, url, now }) {
         const { said } = agents;
-        const hosts = new Sheet(hostsTable(now), withAgents(allHosts.value, said), parameters);
+        const hosts = new TablePage(hostsTable(now), withAgents(allHosts.value, said), parameters);
         const reachability = matrixOf(said);
         return {
           title: "Hosts",
@@ -278,7 +278,7 @@ export function viewsOf(
         const q = checkedText(parameters.get("q") ?? undefined, "q");
         if (!q) throw new Refusal("invalid", "q: what is to be found is missing, like /find?q=web");
         const found = findMachines(cluster, q, now);
-        const machines = new Sheet(findTable, found.machines, parameters);
+        const machines = new TablePage(findTable, found.machines, parameters);
         return {
           title: `Machines with ${q}`,
           model: { q, machines, ...found.isCut && { isCut: true } },

@@ -4,7 +4,7 @@ import { Type } from "./numbers.ts";
 import type { IgnoreReason } from "./decision.ts";
 
 /** The counters since the start. */
-export interface Counts {
+export interface DhcpdCounts {
   /** Messages from clients and relays. */
   discover: number;
   request: number;
@@ -46,7 +46,7 @@ export const typeNames: Record<number, "discover" | "request" | "decline" | "rel
 export const replyNames = { [Type.offer]: "offer", [Type.ack]: "ack", [Type.nak]: "nak" } as const;
 
 /** Every counter at 0, as a server starts. */
-export function noCounts(): Counts {
+export function noCounts(): DhcpdCounts {
   return {
     ...{ discover: 0, request: 0, decline: 0, release: 0, inform: 0 },
     ...{ offer: 0, ack: 0, nak: 0 },

@@ -3,7 +3,7 @@ import { write16, write32 } from "../common/bytes.ts";
 import { MAGIC_COOKIE, Opt, OPTIONS_AT } from "./numbers.ts";
 
 /** The fixed fields of a message (RFC 2131 §2); addresses are 32-bit values. */
-export interface Header {
+export interface DhcpHeader {
   op: number;
   htype: number;
   hlen: number;
@@ -68,7 +68,7 @@ const COOKIE_AT = OPTIONS_AT - 4;
 export function encode(
   out: Uint8Array,
   at: number,
-  header: Header,
+  header: DhcpHeader,
   options: OptionList,
   limit: number,
 ): number {
@@ -97,7 +97,7 @@ export function encode(
   return end - at;
 }
 
-function writeHeader(out: Uint8Array, at: number, header: Header): void {
+function writeHeader(out: Uint8Array, at: number, header: DhcpHeader): void {
   out.fill(0, at, at + OPTIONS_AT);
   out[at] = header.op;
   out[at + 1] = header.htype;

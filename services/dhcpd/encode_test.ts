@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { encode, type Header, OptionList } from "./encode.ts";
+import { type DhcpHeader, encode, OptionList } from "./encode.ts";
 import { Message } from "./message.ts";
 import { Opt, OPTIONS_AT } from "./numbers.ts";
 
-const header: Header = {
+const header: DhcpHeader = {
   op: 2,
   htype: 1,
   hlen: 6,
@@ -23,7 +23,7 @@ const filled = (length: number, byte = 0x61) => new Uint8Array(length).fill(byte
 function written(
   options: readonly (readonly [number, Uint8Array])[],
   limit = 548,
-  fields: Partial<Header> = {},
+  fields: Partial<DhcpHeader> = {},
 ) {
   const list = new OptionList();
   for (const [number, value] of options) list.add(number, value);

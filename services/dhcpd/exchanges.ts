@@ -9,14 +9,14 @@ import { change } from "../store/change.ts";
 import type { ChangeStore } from "../store/change_store.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
-import { type Counts, noCounts, replyNames, typeNames } from "./counters.ts";
+import { type DhcpdCounts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
 import type { Arrival, ClientRequest } from "./arrival.ts";
 import { clientIn, type Commit, type Decision } from "./decision.ts";
 import { handle } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
-import type { Spaces } from "./spaces.ts";
+import type { AddressSpaces } from "./spaces.ts";
 
 /** A message, of which a copy stays valid for as long as its answer takes. */
 export interface Copied<M> extends ClientRequest {
@@ -27,7 +27,7 @@ export interface ExchangesOptions<From, M extends Copied<M>, Record> {
   /** Its mirror must be ready. */
   readonly store: ChangeStore<Record>;
   /** The address spaces, by the view of that mirror. */
-  readonly spaces: Spaces<From>;
+  readonly spaces: AddressSpaces<From>;
   readonly log: Log;
   /** Sends a reply to a message, by the link that the message came from. */
   send(from: From, message: M, reply: Reply): void;
@@ -71,7 +71,7 @@ interface Attempt {
  * answered. `From` is the link that a message came from.
  */
 export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> {
-  readonly counts: Counts = noCounts();
+  readonly counts: DhcpdCounts = noCounts();
   readonly #options: ExchangesOptions<From, M, Record>;
   readonly #quiet = new OncePerMinute();
   /** By client and network, oldest first: leases that are being written and whose answer is still to be sent. */

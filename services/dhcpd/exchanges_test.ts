@@ -8,7 +8,7 @@ import { NexView } from "../nex/view.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import { MemoryStore } from "../store/memory_store.ts";
 import { type NexRecord, nexSchema } from "../store/records.ts";
-import type { Outcome, Plan } from "../store/types.ts";
+import type { CommitOutcome, Plan } from "../store/types.ts";
 import { type ClientMessage, clientMessage } from "./client_message.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Message } from "./message.ts";
@@ -30,7 +30,7 @@ class Bench {
     }),
   });
   /** What happens in place of a commit. */
-  commit: (plan: Plan) => Promise<Outcome> = (plan) => this.memory.commit(plan);
+  commit: (plan: Plan) => Promise<CommitOutcome> = (plan) => this.memory.commit(plan);
   readonly lines: string[] = [];
   readonly sent: { type: number; address: string; xid: number; seconds: number | undefined }[] = [];
   flushes = 0;
@@ -112,7 +112,7 @@ class Bench {
 }
 
 const lost = () => Promise.reject(new UnknownOutcome("lost"));
-const lostRace = (): Promise<Outcome> => Promise.resolve({ committed: false, current: [] });
+const lostRace = (): Promise<CommitOutcome> => Promise.resolve({ committed: false, current: [] });
 const away = () => Promise.reject(new Refusal("unavailable", "etcd is away"));
 
 Deno.test("an ACK waits for its commit, and is sent with the client's own fields", async () => {

@@ -12,7 +12,7 @@ import { SERVER_PORT } from "./numbers.ts";
 import { contestedInterfaces, takePort } from "./port.ts";
 
 /** A configured interface that exists and is served. */
-export interface Link {
+export interface ServedLink {
   readonly name: string;
   /** The packet socket; -1 once the interface is gone. */
   fd: number;
@@ -36,11 +36,11 @@ export interface LinksOptions {
 
 /** The interfaces that are served, as they appear, change and disappear. Each one's epoll token is its index in `names`. */
 export class Links {
-  readonly #links: (Link | undefined)[];
+  readonly #links: (ServedLink | undefined)[];
   readonly #waiting = new Set<string>();
   /** Every IPv4 address of this host, as 32-bit values, since an anycast address may be on lo. */
   readonly #local = new Set<number>();
-  #attached = new Map<Link, ((network: Network) => boolean) | undefined>();
+  #attached = new Map<ServedLink, ((network: Network) => boolean) | undefined>();
 
   constructor(private readonly options: LinksOptions) {
     this.#links = options.names.map(() => undefined);
@@ -58,7 +58,7 @@ export class Links {
     return links.filter(({ index }) => found.has(index)).map(({ name }) => name);
   }
 
-  get(token: number): Link | undefined {
+  get(token: number): ServedLink | undefined {
     return this.#links[token];
   }
 
@@ -70,7 +70,7 @@ export class Links {
    * Tests which networks are on a link: those whose subnet contains one of its addresses. Undefined when it has no such address:
    * then any network may be.
    */
-  attached(link: Link): ((network: Network) => boolean) | undefined {
+  attached(link: ServedLink): ((network: Network) => boolean) | undefined {
     if (!this.#attached.has(link)) this.#attached.set(link, this.#attachedBy(link.addresses.map(Ip.from4)));
     return this.#attached.get(link);
   }
@@ -99,7 +99,7 @@ export class Links {
     this.#links.forEach((link, token) => link && this.#close(token, link));
   }
 
-  #open(token: number, { name, index, mac }: Interface): Link | undefined {
+  #open(token: number, { name, index, mac }: Interface): ServedLink | undefined {
     try {
       const { fd, port, shared } = this.options.inside(() => openSockets(name, index));
       this.options.epoll.add(fd, token);
@@ -126,7 +126,7 @@ export class Links {
     this.options.log.warn({ interface: name }, "this interface does not exist: waiting for it");
   }
 
-  #close(token: number, link: Link): void {
+  #close(token: number, link: ServedLink): void {
     this.#links[token] = undefined;
     // The kernel removes a closed descriptor from the epoll.
     libc.close(link.fd);

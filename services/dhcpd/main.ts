@@ -11,7 +11,7 @@ import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
 import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
-import type { Counts } from "./counters.ts";
+import type { DhcpdCounts } from "./counters.ts";
 import { startDhcp } from "./server.ts";
 
 /** For how long the start waits for the clock to be compared with other processes' clocks, in ms. */
@@ -90,7 +90,7 @@ export function main(args: string[]): Promise<number> {
   });
 }
 
-function exportCounts(metrics: Registry, counts: Counts): void {
+function exportCounts(metrics: Registry, counts: DhcpdCounts): void {
   counters(metrics, "dhcpd_received_total", "Messages from clients and relays, by type.", "type", () => {
     const { discover, request, decline, release, inform } = counts;
     return { discover, request, decline, release, inform };

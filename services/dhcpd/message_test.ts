@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { encode, type Header, OptionList } from "./encode.ts";
+import { type DhcpHeader, encode, OptionList } from "./encode.ts";
 import { Message, subOption, u32Of } from "./message.ts";
 import { Opt, OPTIONS_AT } from "./numbers.ts";
 
-const header: Header = {
+const header: DhcpHeader = {
   op: 1,
   htype: 1,
   hlen: 6,

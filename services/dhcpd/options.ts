@@ -8,7 +8,7 @@ import type { Network } from "../nex/network.ts";
 import { Opt } from "./numbers.ts";
 
 /** A network's options, encoded once and used for each of its packets. */
-export interface NetworkOptions {
+export interface EncodedOptions {
   /** Payload by option number; sparse. */
   readonly values: readonly (Uint8Array | undefined)[];
   /** The options that a client without a parameter request list gets, in this order. */
@@ -17,10 +17,10 @@ export interface NetworkOptions {
   readonly bad: readonly string[];
 }
 
-const cache = new WeakMap<Network, NetworkOptions>();
+const cache = new WeakMap<Network, EncodedOptions>();
 
 /** The options of a network. A network that is changed is another object, so that the cache never holds old options. */
-export function networkOptions(network: Network): NetworkOptions {
+export function networkOptions(network: Network): EncodedOptions {
   let options = cache.get(network);
   if (!options) cache.set(network, options = encodeNetwork(network));
   return options;
@@ -33,7 +33,7 @@ export function networkOptions(network: Network): NetworkOptions {
 const onlyAsked: ReadonlySet<number> = new Set([108, 116, 118, 159]);
 
 /** The network's own fields as options, then its `options`, which override them. */
-function encodeNetwork(network: Network): NetworkOptions {
+function encodeNetwork(network: Network): EncodedOptions {
   const values: (Uint8Array | undefined)[] = [];
   const { subnet4, domain } = network;
   const mask = subnet4 && (0xffffffff << (32 - subnet4.prefix)) >>> 0;

@@ -2,7 +2,7 @@
 import { FrameBatch } from "../../ffi/packet.ts";
 import { Origin4, UdpBatch } from "../../ffi/udp.ts";
 import { PAYLOAD_AT, UDP_HEADER, writeFrame, writeUdp } from "./frame.ts";
-import type { Link } from "./links.ts";
+import type { ServedLink } from "./links.ts";
 import type { Message } from "./message.ts";
 import { CLIENT_PORT, SERVER_PORT } from "./numbers.ts";
 import { destination, type Reply, ReplyWriter } from "./reply.ts";
@@ -24,14 +24,14 @@ export class Outgoing {
   readonly #routed = new UdpBatch(SLOTS, SIZE);
   readonly #origin = new Origin4();
   readonly #writer = new ReplyWriter();
-  #link: Link | undefined;
+  #link: ServedLink | undefined;
   #frameCount = 0;
   #routedCount = 0;
 
   constructor(private readonly options: OutgoingOptions) {}
 
   /** Adds the reply to a request that was received on `link`; it is sent by {@link flush} at the latest. */
-  add(link: Link, request: Message, reply: Reply): void {
+  add(link: ServedLink, request: Message, reply: Reply): void {
     const to = destination(request, reply);
     if (to.by === "route") {
       if (this.#routedCount === SLOTS) this.flush();

@@ -8,7 +8,7 @@ import { type UdpOwner, udpOwners } from "../../ffi/udp_owners.ts";
 import { Refusal } from "../common/refusal.ts";
 import { SERVER_PORT } from "./numbers.ts";
 
-export interface Port {
+export interface DhcpPort {
   /** The socket that is bound to it, by which nothing is received. */
   readonly fd: number;
   /** Another server's socket is bound on every interface, so that it cannot be seen whether it serves this one. */
@@ -21,7 +21,7 @@ export interface Port {
  *
  * @throws Refusal "unavailable" when another server has the port there, or on every interface for itself
  */
-export function takePort(name: string, ifindex: number): Port {
+export function takePort(name: string, ifindex: number): DhcpPort {
   // The port is shared only where it can be seen with which sockets.
   const visible = udpOwners(SERVER_PORT) !== undefined;
   const fd = open(name, ifindex, visible);

@@ -1,17 +1,17 @@
 /** Builds DHCP replies: their contents, their destination (RFC 2131 §4.1) and their encoding. */
 import { write32 } from "../common/bytes.ts";
-import { encode, type Header, OptionList } from "./encode.ts";
+import { type DhcpHeader, encode, OptionList } from "./encode.ts";
 import type { Message } from "./message.ts";
 import { answerFqdn } from "./names.ts";
 import { BOOTREPLY, BROADCAST, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT, Type } from "./numbers.ts";
-import type { NetworkOptions } from "./options.ts";
+import type { EncodedOptions } from "./options.ts";
 
 /** The contents of a reply. Addresses are 32-bit values. */
 export interface Reply {
   readonly type: typeof Type.offer | typeof Type.ack | typeof Type.nak;
   readonly serverId: number;
   /** The network's options; undefined: none (NAK). */
-  readonly options?: NetworkOptions;
+  readonly options?: EncodedOptions;
   /** The client's address; 0: none (NAK, and the answer to INFORM). */
   readonly yiaddr: number;
   /** The address that the client already has and is answered at; 0 or absent: none yet. */
@@ -29,15 +29,15 @@ export interface Reply {
 }
 
 /** The way that a reply takes: by the kernel's routes, or as a frame straight onto the link that the request came from. */
-export type Destination =
+export type ReplyDestination =
   | { readonly by: "route"; readonly address: number; readonly port: number }
   | { readonly by: "link"; readonly address: number; readonly mac: Uint8Array };
 
 const broadcastMac = new Uint8Array(6).fill(0xff);
-const broadcast: Destination = { by: "link", address: 0xffffffff, mac: broadcastMac };
+const broadcast: ReplyDestination = { by: "link", address: 0xffffffff, mac: broadcastMac };
 
 /** The destination of a reply (RFC 2131 §4.1): the relay, or the client. A client with a ciaddr is not always reachable there. */
-export function destination(request: Message, reply: Reply): Destination {
+export function destination(request: Message, reply: Reply): ReplyDestination {
   // INFORM is answered at the client's address in any case (§4.3.5): without a yiaddr a relay has nowhere to send it.
   const informed = !reply.yiaddr && reply.clientAddress;
   if (request.giaddr && !informed) return { by: "route", address: request.giaddr, port: SERVER_PORT };
@@ -74,7 +74,7 @@ export class ReplyWriter {
   readonly #lease = new Uint8Array(4);
   readonly #renewal = new Uint8Array(4);
   readonly #rebinding = new Uint8Array(4);
-  readonly #header: Header = {
+  readonly #header: DhcpHeader = {
     op: BOOTREPLY,
     htype: ETHERNET,
     hlen: 6,
@@ -134,7 +134,7 @@ export class ReplyWriter {
     if (relay) list.add(Opt.relayAgent, relay);
   }
 
-  #listNetworkOptions(request: Message, reply: Reply, { values, defaults }: NetworkOptions): void {
+  #listNetworkOptions(request: Message, reply: Reply, { values, defaults }: EncodedOptions): void {
     const list = this.#list;
     // Before the routers, in any case (RFC 2132 §3.3).
     const mask = values[Opt.subnetMask];

@@ -15,10 +15,10 @@ import type { Network } from "../nex/network.ts";
 import type { NexView } from "../nex/view.ts";
 import type { ChangeStore } from "../store/change_store.ts";
 import type { NexRecord } from "../store/records.ts";
-import type { Counts } from "./counters.ts";
+import type { DhcpdCounts } from "./counters.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Frame } from "./frame.ts";
-import { type Link, Links } from "./links.ts";
+import { Links, type ServedLink } from "./links.ts";
 import { Message } from "./message.ts";
 import { CHADDR_AT, Type } from "./numbers.ts";
 import { networkOptions } from "./options.ts";
@@ -44,7 +44,7 @@ export interface DhcpOptions {
 }
 
 export interface DhcpServer {
-  readonly counts: Counts;
+  readonly counts: DhcpdCounts;
   /** Configured interfaces that do not exist. */
   readonly missing: readonly string[];
   /** Interfaces that another server of this host serves as well. */
@@ -92,7 +92,7 @@ class Server implements DhcpServer {
   readonly #epoll = new Epoll();
   readonly #wakeUp = new EventFd();
   readonly #links: Links;
-  readonly #exchanges: Exchanges<Link>;
+  readonly #exchanges: Exchanges<ServedLink>;
   readonly #batch = new FrameBatch(SLOTS, SIZE);
   readonly #frame = new Frame();
   readonly #message = new Message();
@@ -107,7 +107,7 @@ class Server implements DhcpServer {
     const { interfaces: names, view, log } = options;
     this.unknown = new UnknownClients(view, log);
     this.#links = new Links({ names, epoll: this.#epoll, view, log, inside: (body) => this.#inside(body) });
-    this.#exchanges = new Exchanges<Link>({
+    this.#exchanges = new Exchanges<ServedLink>({
       ...options,
       spaces: oneSpace(view),
       send: (link, message, reply) => this.#outgoing?.add(link, message, reply),
@@ -118,7 +118,7 @@ class Server implements DhcpServer {
     this.#closing.push(() => this.#epoll.close(), () => this.#wakeUp.close(), () => this.#links.close());
   }
 
-  get counts(): Counts {
+  get counts(): DhcpdCounts {
     return this.#exchanges.counts;
   }
 

@@ -12,7 +12,7 @@ export interface Recorded {
 }
 
 /** `From` is the link that a message came from. */
-export interface Spaces<From> {
+export interface AddressSpaces<From> {
   /** The address space of a link, as the view of the mirror shows it now, and what is offered in it. */
   of(from: From): { readonly space: LeaseSpace; readonly offers: Offers };
   /** True while a record cannot be read that may hold any address of the space. */
@@ -22,7 +22,7 @@ export interface Spaces<From> {
 }
 
 /** The one space that all links share. */
-export function oneSpace(view: NexView): Spaces<unknown> {
+export function oneSpace(view: NexView): AddressSpaces<unknown> {
   const offers = new Offers(), one = { space: view, offers };
   return {
     of: () => one,

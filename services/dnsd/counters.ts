@@ -24,10 +24,10 @@ const names = [
 ] as const;
 
 export type CounterName = typeof names[number];
-export type Counts = Record<CounterName, number>;
+export type DnsCounts = Record<CounterName, number>;
 
 /** Counters of one thread. */
-export class Counters {
+export class DnsCounters {
   readonly #row: Float64Array;
 
   constructor(row: SharedArrayBuffer = new SharedArrayBuffer(8 * names.length)) {
@@ -48,9 +48,9 @@ export class Counters {
   }
 
   /** The sums over several threads. */
-  static sum(all: readonly Counters[]): Counts {
+  static sum(all: readonly DnsCounters[]): DnsCounts {
     const total = (i: number) => all.reduce((sum, counters) => sum + (counters.#row[i] ?? 0), 0);
-    return Object.fromEntries(names.map((name, i) => [name, total(i)])) as Counts;
+    return Object.fromEntries(names.map((name, i) => [name, total(i)])) as DnsCounts;
   }
 }
 

@@ -5,15 +5,15 @@ import { Ip } from "../common/ip.ts";
 import { invalid } from "../common/refusal.ts";
 import { type AnswerOurs, completeAliases } from "./alias.ts";
 import { Cache, type Cached } from "./cache.ts";
-import { COUNTER, type Counters } from "./counters.ts";
+import { COUNTER, type DnsCounters } from "./counters.ts";
 import { hasAnswer, type Layout, layoutOf, lowerCase, rcodeOf } from "./message.ts";
-import { type Question, Resolver } from "./resolver.ts";
+import { type DnsQuestion, Resolver } from "./resolver.ts";
 import { HEADER, OPT_LENGTH, TYPE, UDP_MAX, UDP_PLAIN } from "./wire.ts";
 
 export interface ForwarderOptions {
   /** `9.9.9.9`, `[2620:fe::fe]:53`: the first one is asked, the next where it has no answer. */
   readonly resolvers: readonly string[];
-  readonly counters: Counters;
+  readonly counters: DnsCounters;
   /** Octets of answers that are cached. Default 8 MiB. */
   readonly cacheBytes?: number;
   /** Milliseconds that a client waits: no answer by then is SERVFAIL. Default 4,000, below dig's and libc's 5,000. */
@@ -31,7 +31,7 @@ const QR = 0x80, TC = 0x02, RD = 0x01, RA = 0x80, AD = 0x20, CD = 0x10;
 /** Answers from other resolvers, cached for their TTLs. A question is asked once, however many clients wait for its answer. */
 export class Forwarder {
   readonly #resolvers: Resolver[];
-  readonly #counters: Counters;
+  readonly #counters: DnsCounters;
   readonly #patience: number;
   readonly #now: () => number;
   readonly #answerOurs: AnswerOurs;
@@ -132,7 +132,7 @@ function keyOf(query: Uint8Array, { questionEnd, edns }: Layout): string {
 }
 
 /** The client's question with its AD, CD and DO, with RD set, and with our own EDNS: the client's options are not forwarded. */
-function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): Question {
+function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): DnsQuestion {
   const withOpt = new Uint8Array(questionEnd + OPT_LENGTH);
   withOpt.set(query.subarray(0, questionEnd));
   withOpt[2] = RD;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { once } from "node:events";
-import { COUNTER, Counters } from "./counters.ts";
+import { COUNTER, DnsCounters } from "./counters.ts";
 import { Forwarder, type ForwarderOptions } from "./forward.ts";
 import { decode, encodeQuery, type Query } from "./testing.ts";
 
@@ -78,16 +78,16 @@ async function withForwarder(
   options: Partial<ForwarderOptions>,
   test: (
     ask: (query: Query, room?: number) => Promise<ReturnType<typeof decode> | undefined>,
-    counters: () => ReturnType<typeof Counters.sum>,
+    counters: () => ReturnType<typeof DnsCounters.sum>,
   ) => Promise<void>,
 ) {
-  const counters = new Counters();
+  const counters = new DnsCounters();
   const forwarder = new Forwarder({ resolvers: resolvers.map((r) => r.address), counters, ...options });
   try {
     await test(async (query, room = 1232) => {
       const answer = await forwarder.resolve(encodeQuery({ rd: true, ...query }), room);
       return answer && decode(answer);
-    }, () => Counters.sum([counters]));
+    }, () => DnsCounters.sum([counters]));
   } finally {
     forwarder.close();
     for (const r of resolvers) r.close();

@@ -2,13 +2,13 @@
 import { deadline } from "../common/async.ts";
 import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Cached } from "./cache.ts";
-import { COUNTER, type Counters } from "./counters.ts";
+import { COUNTER, type DnsCounters } from "./counters.ts";
 import { hasAnswer, layoutOf, rcodeOf } from "./message.ts";
 import { ask } from "./upstream.ts";
 import { RCODE } from "./wire.ts";
 
 /** A question as it is sent to a resolver. */
-export interface Question {
+export interface DnsQuestion {
   /** The name, without the type. */
   readonly name: string;
   /** The whole query with an OPT, and without: that one ends with the question. */
@@ -18,7 +18,7 @@ export interface Question {
 
 export interface ResolverOptions {
   readonly at: HostPort;
-  readonly counters: Counters;
+  readonly counters: DnsCounters;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
   /** Called with a sentence when it counts as down. */
@@ -61,7 +61,7 @@ export class Resolver {
    * @param timeout milliseconds
    * @returns undefined when there was no answer in time, or none that can be read
    */
-  async query(question: Question, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
+  async query(question: DnsQuestion, timeout: number, closing: AbortSignal): Promise<Cached | undefined> {
     // Other queries do not try it until this one has its result.
     this.#setProbe();
     const done = new AbortController();
@@ -98,7 +98,7 @@ export class Resolver {
   }
 
   /** A resolver without EDNS refuses a query with OPT, or never answers it (RFC 6891 §6.2.2, §7). */
-  #query(question: Question, impatience: number, signal: AbortSignal): Promise<Cached> {
+  #query(question: DnsQuestion, impatience: number, signal: AbortSignal): Promise<Cached> {
     const { now } = this.#options;
     if (now() < this.#plainUntil) return this.#exchange(question.plain, question, signal);
     let refused = false, plain: Promise<Cached> | undefined;
@@ -125,7 +125,7 @@ export class Resolver {
     return rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP || rcode === RCODE.BADVERS;
   }
 
-  async #exchange(query: Uint8Array, { plain }: Question, signal: AbortSignal): Promise<Cached> {
+  async #exchange(query: Uint8Array, { plain }: DnsQuestion, signal: AbortSignal): Promise<Cached> {
     this.#options.counters.add(COUNTER.upstreamQueries);
     const message = await ask(this.#options.at, query, plain.length, signal);
     const layout = layoutOf(message);

@@ -6,7 +6,7 @@ import type { Problem } from "../common/http_status.ts";
 import { Ip } from "../common/ip.ts";
 import { invalid, messageOf, Refusal } from "../common/refusal.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
-import { COUNTER, Counters, type Counts } from "./counters.ts";
+import { COUNTER, DnsCounters, type DnsCounts } from "./counters.ts";
 import { Forwarder } from "./forward.ts";
 import { ownAddresses } from "./own_addresses.ts";
 import { TableWriter } from "./table_writer.ts";
@@ -47,7 +47,7 @@ export interface DnsServer {
   readonly zones: Zones;
   /** The addresses that it listens on, with the ports that were chosen: `127.0.0.1:5353`. */
   readonly addresses: readonly string[];
-  counters(): Counts;
+  counters(): DnsCounts;
   /** The problem for /readyz, if there is one. */
   problem(): Problem | undefined;
   /** Asks the thread that answers queries for a sign of life. @returns false when it has not given the last one */
@@ -79,7 +79,7 @@ class Server implements DnsServer {
   readonly #sockets: number[] = [];
   readonly #streams: TcpServer[] = [];
   readonly #thread: AnsweringThread;
-  readonly #counters = new Counters();
+  readonly #counters = new DnsCounters();
   readonly #forwarder: Forwarder | undefined;
   readonly #answerer: Answerer;
   /** The buffer in which this thread answers a message: one of a TCP connection may have the greatest length. */
@@ -253,8 +253,8 @@ class Server implements DnsServer {
     return this.#scratch.slice(0, this.#answerer.fail(this.#scratch, 0, query.length, RCODE.SERVFAIL));
   }
 
-  counters(): Counts {
-    return Counters.sum([this.#thread.counters, this.#counters]);
+  counters(): DnsCounts {
+    return DnsCounters.sum([this.#thread.counters, this.#counters]);
   }
 
   /** It does not block readiness, since UDP is still answered. */

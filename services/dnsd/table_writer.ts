@@ -24,7 +24,7 @@ export interface Rrset {
   readonly records: readonly Uint8Array[];
 }
 
-interface Retired {
+interface RetiredBlock {
   record: number;
   size: number;
   epoch: number;
@@ -44,7 +44,7 @@ export class TableWriter {
   #livingWords = 0;
   #next = 0;
   #free = new Map<number, number[]>();
-  #retired: Retired[] = [];
+  #retired: RetiredBlock[] = [];
 
   /**
    * @param onBlock called with every new block but the first: readers must be handed it

@@ -2,7 +2,12 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { Mutex } from "../common/async.ts";
 import { read16, write16 } from "../common/bytes.ts";
-import { Acceptor, type Client, connectionLimit, type Listening } from "../common/http/acceptor.ts";
+import {
+  type AcceptedConnection,
+  Acceptor,
+  connectionLimit,
+  type Listening,
+} from "../common/http/acceptor.ts";
 import { HEADER } from "./wire.ts";
 
 /** While the answers that a client has not read are longer than this in octets, no query is read from it. */
@@ -60,7 +65,7 @@ export class TcpServer {
   }
 }
 
-class TcpConnection implements Client {
+class TcpConnection implements AcceptedConnection {
   lastUse = performance.now();
   underWay = 0;
   readonly #conn: Deno.Conn;

@@ -2,8 +2,8 @@
  * The thread that answers DNS over UDP, from the main thread's side: what it serves is set here, and worker.ts does the work.
  */
 import { EventFd } from "../../ffi/epoll.ts";
-import { Counters } from "./counters.ts";
-import { Pulse } from "./pulse.ts";
+import { DnsCounters } from "./counters.ts";
+import { ThreadLiveness } from "./thread_liveness.ts";
 import { type Epochs, newEpochs } from "./table.ts";
 import {
   FORWARDED,
@@ -23,12 +23,12 @@ export interface ThreadOptions {
 
 /** A thread that serves any number of sockets, each from one of any number of tables. */
 export class AnsweringThread {
-  readonly counters = new Counters();
+  readonly counters = new DnsCounters();
   /** For the writers of all tables. */
   readonly epochs: Epochs = newEpochs();
   readonly #options: ThreadOptions;
   readonly #wakeUp = new EventFd();
-  readonly #pulse = new Pulse();
+  readonly #pulse = new ThreadLiveness();
   readonly #pending = new Int32Array(new SharedArrayBuffer(8));
   /** By socket: how many of its queries are with the forwarder, where that is limited. */
   readonly #shares = new Map<number, Int32Array>();

@@ -3,7 +3,7 @@ import dgram from "node:dgram";
 import { libc } from "../../ffi/libc.ts";
 import { localPort, openUdp } from "../../ffi/udp.ts";
 import { until } from "../../tests/lab/until.ts";
-import { Counters } from "./counters.ts";
+import { DnsCounters } from "./counters.ts";
 import { TableWriter } from "./table_writer.ts";
 import { encodeQuery, mini } from "./testing.ts";
 import { AnsweringThread } from "./thread.ts";
@@ -32,7 +32,7 @@ Deno.test("one socket's queries for other names leave room for those of another,
   };
   try {
     send(flooding, 100);
-    await until("all have come", (see) => see(Counters.sum([thread.counters]).queries) === 100);
+    await until("all have come", (see) => see(DnsCounters.sum([thread.counters]).queries) === 100);
     send(other, 3);
     await until("the other's are forwarded", (see) => see(of(2)) === 3);
     assert.equal(of(1), 16);

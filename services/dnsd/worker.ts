@@ -7,8 +7,8 @@ import { Epoll, EventFd } from "../../ffi/epoll.ts";
 import { libc } from "../../ffi/libc.ts";
 import { UdpBatch } from "../../ffi/udp.ts";
 import { Answerer, DROP, FORWARD } from "./answer.ts";
-import { COUNTER, Counters } from "./counters.ts";
-import { Pulse } from "./pulse.ts";
+import { COUNTER, DnsCounters } from "./counters.ts";
+import { ThreadLiveness } from "./thread_liveness.ts";
 import { type Epochs, ReaderEpoch, TableReader } from "./table.ts";
 import { UDP_MAX } from "./wire.ts";
 
@@ -98,20 +98,20 @@ class Server {
   /** Made with the first table. */
   #answerer: Answerer | undefined;
   readonly #epoch: ReaderEpoch;
-  readonly #counters: Counters;
+  readonly #counters: DnsCounters;
   readonly #pending: Int32Array;
   readonly #wakeUp: EventFd;
-  readonly #pulse: Pulse;
+  readonly #pulse: ThreadLiveness;
   readonly #epoll = new Epoll();
   readonly #batch = new UdpBatch(SLOTS, SLOT_SIZE);
 
   constructor(start: WorkerStart) {
     this.#start = start;
     this.#epoch = new ReaderEpoch(start.epochs, 0);
-    this.#counters = new Counters(start.counters);
+    this.#counters = new DnsCounters(start.counters);
     this.#pending = new Int32Array(start.pending);
     this.#wakeUp = new EventFd(start.wakeUp);
-    this.#pulse = new Pulse(start.pulse);
+    this.#pulse = new ThreadLiveness(start.pulse);
     this.#epoll.add(start.wakeUp, WAKE_UP);
   }
 

@@ -5,7 +5,7 @@
 import type { Absence, Endpoint, Way } from "../agent/client/types.ts";
 
 /** The answers of one host: about the path to the other endpoint, and to its own. */
-export interface HostSays {
+export interface HostEvidence {
   readonly toOther: Way;
   readonly toOwn: Way;
 }
@@ -95,8 +95,8 @@ export function absentSteps(wanted: string, refused: string, network: string, ab
 export function waySteps(
   from: Endpoint,
   to: Endpoint,
-  said: HostSays | string,
-  there: HostSays | string = "",
+  said: HostEvidence | string,
+  there: HostEvidence | string = "",
 ): Step[] {
   const host = from.hostname;
   const look = `look at "strand status agent" on ${host}, and at its agent's log`;

@@ -7,7 +7,15 @@ import { closest } from "../common/closest.ts";
 import { formatHostPort } from "../common/host_port.ts";
 import { messageOf, Refusal } from "../common/refusal.ts";
 import type { TlsContents } from "../common/tls_contents.ts";
-import { absentSteps, addressOf, claimSteps, type HostSays, type Step, titleOf, waySteps } from "./steps.ts";
+import {
+  absentSteps,
+  addressOf,
+  claimSteps,
+  type HostEvidence,
+  type Step,
+  titleOf,
+  waySteps,
+} from "./steps.ts";
 
 /** Hosts that are asked for what is no endpoint. */
 const MOST_HOSTS = 16;
@@ -21,16 +29,16 @@ export interface Part {
 }
 
 /** An end as it was typed: the endpoint, or why there is none. */
-export interface End {
+export interface ExplainedEnd {
   readonly wanted: string;
   readonly found: Endpoint | Refusal;
 }
 
 /** The network by its id and by what it is called, both ends, and all endpoints that it has. */
-export interface Question {
+export interface ExplainRequest {
   readonly network: string;
   readonly name: string;
-  readonly ends: readonly [End, End];
+  readonly ends: readonly [ExplainedEnd, ExplainedEnd];
   readonly all: readonly Endpoint[];
 }
 
@@ -60,7 +68,7 @@ export function agentsAt(port: number, tls: TlsContents | undefined, timeoutMs =
 }
 
 /** The steps, in parts. Nothing is changed. */
-export async function explainWay(agents: Agents, question: Question): Promise<Part[]> {
+export async function explainWay(agents: Agents, question: ExplainRequest): Promise<Part[]> {
   const { ends, name, all } = question;
   const known = ends.flatMap(({ found }) => found instanceof Refusal ? [] : [found]), [a, b] = known;
   const absent = ends.map(async ({ wanted, found }) =>
@@ -117,8 +125,8 @@ export function endsOf(
   all: readonly Endpoint[],
   network: string,
   wanted: readonly [string, string],
-): readonly [End, End] {
-  const end = (wanted: string): End => {
+): readonly [ExplainedEnd, ExplainedEnd] {
+  const end = (wanted: string): ExplainedEnd => {
     try {
       return { wanted, found: endpointNamed(all, network, wanted) };
     } catch (error) {
@@ -130,7 +138,11 @@ export function endsOf(
 }
 
 /** The hosts' knowledge of an end that is no endpoint; it may be behind one of their ports that have no more leases. */
-async function absenceOf({ here, of }: Agents, { network, all }: Question, wanted: string): Promise<Absence> {
+async function absenceOf(
+  { here, of }: Agents,
+  { network, all }: ExplainRequest,
+  wanted: string,
+): Promise<Absence> {
   const own = await here?.absence(network, wanted), hosts = new Map(all.map((one) => [one.hostname, one]));
   if (own) hosts.delete(own.absence.hostname);
   const others = [...hosts.values()].slice(0, MOST_HOSTS).map((one) =>
@@ -147,10 +159,10 @@ async function bothSay(
   { here, of }: Agents,
   network: string,
   [a, b]: readonly [Endpoint, Endpoint],
-): Promise<[HostSays | string, HostSays | string]> {
+): Promise<[HostEvidence | string, HostEvidence | string]> {
   // Whatever is asked, the answer names the host.
   const own = await here?.absence(network, "");
-  const ask = async (agent: AgentClient, from: Endpoint, to: Endpoint): Promise<HostSays> => {
+  const ask = async (agent: AgentClient, from: Endpoint, to: Endpoint): Promise<HostEvidence> => {
     const [other, own] = await Promise.all([to, from].map((end) => agent.way(network, addressOf(end))));
     if (!other || !own) throw new Error("no answer");
     return { toOther: other.way, toOwn: own.way };

@@ -6,7 +6,7 @@ import { MessageSocket } from "../../ffi/unix_messages.ts";
 import { delay } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import {
-  type Ask,
+  type DhcpQuery,
   encodeMessage,
   type FromAgent,
   PROTOCOL,
@@ -59,7 +59,7 @@ export class AgentLink {
   }
 
   /** Sends a message to the agent. @returns false when there is no connection, or no room for it now */
-  send(message: Ask): boolean {
+  send(message: DhcpQuery): boolean {
     try {
       return this.#talking?.send(encodeMessage(message)) ?? false;
     } catch {

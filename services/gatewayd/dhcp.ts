@@ -15,11 +15,11 @@ import { Frame, PAYLOAD_AT, writeFrame } from "../dhcpd/frame.ts";
 import { Message } from "../dhcpd/message.ts";
 import { askedName } from "../dhcpd/names.ts";
 import { BOOTREQUEST, CHADDR_AT, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT } from "../dhcpd/numbers.ts";
-import { type NetworkOptions, networkOptions } from "../dhcpd/options.ts";
+import { type EncodedOptions, networkOptions } from "../dhcpd/options.ts";
 import { destination, type Reply, ReplyWriter } from "../dhcpd/reply.ts";
 import { readNetwork } from "../nex/network.ts";
 import { BRIDGE, VXLAN } from "../overlay/state.ts";
-import type { AgentReply, Ask } from "../overlay_names/gateway_messages.ts";
+import type { AgentReply, DhcpQuery } from "../overlay_names/gateway_messages.ts";
 import type { DhcpAnswerer } from "./networks.ts";
 import { DhcpTraces } from "./traces.ts";
 
@@ -43,7 +43,7 @@ interface Served {
   gateway: number;
   /** The settings as text, from which the options are made with the first answer: a thousand networks may be at rest. */
   settings: string;
-  options: NetworkOptions | undefined;
+  options: EncodedOptions | undefined;
 }
 
 /** A question whose answer is awaited. */
@@ -53,7 +53,7 @@ interface Asked {
   readonly port: number;
   readonly at: number;
   /** The question and its span, where spans are made. */
-  readonly traced: { readonly question: Ask; readonly span: Span } | undefined;
+  readonly traced: { readonly question: DhcpQuery; readonly span: Span } | undefined;
 }
 
 /** A port of a network's bridge. */
@@ -82,7 +82,7 @@ export class DhcpPorts implements DhcpAnswerer {
     ...{ asked: 0, answered: 0, malformed: 0, tunnel: 0, relayed: 0, "not-for-us": 0, "wrong-sender": 0 },
     ...{ late: 0, limited: 0, unsent: 0 },
   };
-  readonly #ask: (question: Ask) => boolean;
+  readonly #ask: (question: DhcpQuery) => boolean;
   readonly #onTrouble: (what: string) => void;
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
@@ -107,7 +107,7 @@ export class DhcpPorts implements DhcpAnswerer {
    * @param ask Sends a question to the agent; false when it cannot be sent.
    * @param onTrouble Called with a sentence.
    */
-  constructor(ask: (question: Ask) => boolean, onTrouble: (what: string) => void) {
+  constructor(ask: (question: DhcpQuery) => boolean, onTrouble: (what: string) => void) {
     this.#ask = ask;
     this.#onTrouble = onTrouble;
     this.#epoll.add(this.#stop.fd, STOP);
@@ -173,7 +173,7 @@ export class DhcpPorts implements DhcpAnswerer {
     this.#timers.add(timer);
   }
 
-  #optionsOf(served: Served): NetworkOptions {
+  #optionsOf(served: Served): EncodedOptions {
     if (served.options) return served.options;
     const network = readNetwork(served.id, { modRevision: 0 }, JSON.parse(served.settings));
     const options = served.options = networkOptions(network);
@@ -256,7 +256,7 @@ export class DhcpPorts implements DhcpAnswerer {
       server: message.u32(Opt.serverId),
       name: askedName(message)?.slice(0, 255),
     };
-    const asks: Ask = {
+    const asks: DhcpQuery = {
       kind: "ask",
       network: served.id,
       question,

@@ -5,7 +5,7 @@
  */
 import { UdpBatch } from "../../ffi/udp.ts";
 import { Answerer, DROP, FORWARD } from "../dnsd/answer.ts";
-import { COUNTER, type Counters } from "../dnsd/counters.ts";
+import { COUNTER, type DnsCounters } from "../dnsd/counters.ts";
 import { Forwarder } from "../dnsd/forward.ts";
 import type { TableReader } from "../dnsd/table.ts";
 import { RCODE, TCP_MAX, UDP_MAX } from "../dnsd/wire.ts";
@@ -15,7 +15,7 @@ import type { ForwardedQuery } from "../dnsd/worker.ts";
 export const MOST_FORWARDED = 1024, MOST_OF_ONE = 128;
 
 /** A network whose machines ask. */
-export interface Asking {
+export interface ForwardingNetwork {
   readonly reader: TableReader;
   /** Its UDP socket; undefined: it has none any more. */
   readonly udp: number | undefined;
@@ -26,7 +26,7 @@ export interface Asking {
 export interface ForwardingOptions {
   /** Addresses with ports, the first one preferred; none: other names are refused. */
   readonly resolvers: readonly string[];
-  readonly counters: Counters;
+  readonly counters: DnsCounters;
   /** See {@link AnsweringThread}: the queries of UDP are counted there, and those of TCP are to be. */
   readonly thread: () => { forwarding(): boolean; forwarded(socket?: number): void };
   /** Called with a sentence. */
@@ -54,7 +54,11 @@ export class Forwarding {
   }
 
   /** Answers a query over UDP that the thread has counted as forwarded. @param network Undefined: it is gone. */
-  forward({ socket, origin, query }: ForwardedQuery, id: string, network: () => Asking | undefined): void {
+  forward(
+    { socket, origin, query }: ForwardedQuery,
+    id: string,
+    network: () => ForwardingNetwork | undefined,
+  ): void {
     const { counters, thread } = this.#options;
     const work = this.#resolve(query, id, network, UDP_MAX).then((answer) => {
       const udp = network()?.udp;
@@ -71,7 +75,7 @@ export class Forwarding {
   async answer(
     query: Uint8Array,
     id: string,
-    network: () => Asking | undefined,
+    network: () => ForwardingNetwork | undefined,
   ): Promise<Uint8Array | undefined> {
     const { counters, thread } = this.#options;
     if (!thread().forwarding()) {
@@ -93,7 +97,7 @@ export class Forwarding {
   async #resolve(
     query: Uint8Array,
     id: string,
-    network: () => Asking | undefined,
+    network: () => ForwardingNetwork | undefined,
     room: number,
   ): Promise<Uint8Array | undefined> {
     const { counters } = this.#options, before = this.#underWay.get(id) ?? 0, asking = network();
@@ -127,14 +131,18 @@ export class Forwarding {
     }
   }
 
-  #answerHere(asking: Asking, query: Uint8Array, room: number): Uint8Array | undefined | typeof FORWARD {
+  #answerHere(
+    asking: ForwardingNetwork,
+    query: Uint8Array,
+    room: number,
+  ): Uint8Array | undefined | typeof FORWARD {
     this.#scratch.set(query);
     const length = this.#of(asking).answer(this.#scratch, 0, query.length, room, room === UDP_MAX);
     if (length === FORWARD) return FORWARD;
     return length === DROP ? undefined : this.#scratch.slice(0, length);
   }
 
-  #of({ reader, forwards }: Asking): Answerer {
+  #of({ reader, forwards }: ForwardingNetwork): Answerer {
     const answerer = this.#answerer ??= new Answerer(reader, forwards);
     answerer.table = reader;
     answerer.recursion = forwards;

@@ -3,13 +3,13 @@ import { libc } from "../../ffi/libc.ts";
 import { isListeningTcp, isPacket, isUdp } from "../../ffi/socket_kind.ts";
 import { Refusal } from "../common/refusal.ts";
 import { Answerer, DROP, FORWARD } from "../dnsd/answer.ts";
-import { COUNTER, Counters, type Counts } from "../dnsd/counters.ts";
+import { COUNTER, DnsCounters, type DnsCounts } from "../dnsd/counters.ts";
 import { type StreamAnswer, TcpServer } from "../dnsd/tcp.ts";
 import { AnsweringThread } from "../dnsd/thread.ts";
 import { TCP_MAX } from "../dnsd/wire.ts";
 import type { AgentReply, FromAgent, GatewayNetwork } from "../overlay_names/gateway_messages.ts";
-import { type Asking, Forwarding, MOST_FORWARDED, MOST_OF_ONE } from "./forwarding.ts";
-import { HandedListener } from "./streams.ts";
+import { Forwarding, type ForwardingNetwork, MOST_FORWARDED, MOST_OF_ONE } from "./forwarding.ts";
+import { ReceivedListener } from "./streams.ts";
 import { NetworkZones } from "./zones.ts";
 
 /** The most TCP connections of one network at once, since its machines must not use up those of others. */
@@ -22,7 +22,7 @@ interface Sockets {
 }
 
 /** The descriptors that came with a message, by what they are for. */
-interface Handed {
+interface ReceivedDescriptors {
   readonly udp?: number;
   readonly tcp?: number;
   readonly dhcp?: number;
@@ -50,13 +50,15 @@ interface Served {
   /** The zones from which queries are answered; undefined until the first names are complete. */
   zones: Zones | undefined;
   /** The zones that are being received; they replace the others once they are complete. */
-  next: { readonly zones: Zones; readonly network: GatewayNetwork; readonly handed: Handed } | undefined;
+  next:
+    | { readonly zones: Zones; readonly network: GatewayNetwork; readonly handed: ReceivedDescriptors }
+    | undefined;
 }
 
 /** All networks, which one thread answers over UDP and this one over TCP. */
 export class Networks {
   readonly #thread: AnsweringThread;
-  readonly #counters = new Counters();
+  readonly #counters = new DnsCounters();
   readonly #forwarding: Forwarding;
   readonly #served = new Map<string, Served>();
   /** Networks that the agent has named since it connected. */
@@ -90,7 +92,7 @@ export class Networks {
     });
   }
 
-  #asking(id: string): Asking | undefined {
+  #asking(id: string): ForwardingNetwork | undefined {
     const { zones, sockets } = this.#served.get(id) ?? {};
     return zones && { reader: zones.zones.table.reader, udp: sockets?.udp, forwards: zones.forwards };
   }
@@ -104,8 +106,8 @@ export class Networks {
     return this.#served.size;
   }
 
-  counters(): Counts {
-    return Counters.sum([this.#thread.counters, this.#counters]);
+  counters(): DnsCounts {
+    return DnsCounters.sum([this.#thread.counters, this.#counters]);
   }
 
   isAlive(): boolean {
@@ -141,7 +143,7 @@ export class Networks {
     }
   }
 
-  #begin(network: GatewayNetwork, given: Handed): void {
+  #begin(network: GatewayNetwork, given: ReceivedDescriptors): void {
     const { id } = network;
     this.#named.add(id);
     let served = this.#served.get(id);
@@ -250,7 +252,7 @@ export class Networks {
   }
 
   #listen(id: string, served: Served, tcp: number): TcpServer {
-    return new TcpServer(new HandedListener(tcp), {
+    return new TcpServer(new ReceivedListener(tcp), {
       name: `TCP of network ${id}`,
       maxConnections: MOST_CONNECTIONS,
       answer: (query) => this.#answer(id, served, query),
@@ -298,7 +300,7 @@ export class Networks {
  * Assigns the descriptors of a message to their purposes.
  * @throws Error where they are others than it says, which are then closed
  */
-function takeDescriptors(message: FromAgent, descriptors: readonly number[]): Handed {
+function takeDescriptors(message: FromAgent, descriptors: readonly number[]): ReceivedDescriptors {
   const dns = message.kind === "network" && message.sockets && message.dns;
   const dhcp = message.kind === "network" && message.sockets && message.dhcp !== undefined;
   const wanted = (dns ? 2 : 0) + (dhcp ? 1 : 0);

@@ -9,7 +9,7 @@ import type { Listening } from "../common/http/acceptor.ts";
 const MOST_WAITING = 16;
 
 /** A listening socket by its descriptor, which is closed with it. */
-export class HandedListener implements Listening {
+export class ReceivedListener implements Listening {
   readonly #server: net.Server;
   readonly #waiting: net.Socket[] = [];
   #taker: PromiseWithResolvers<Deno.Conn> | undefined;

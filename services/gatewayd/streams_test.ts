@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { listenTcp } from "../../ffi/tcp.ts";
 import { localPort } from "../../ffi/udp.ts";
-import { HandedListener } from "./streams.ts";
+import { ReceivedListener } from "./streams.ts";
 
 /** A listener by its descriptor, and a connection to it with both of its ends. */
 async function pair() {
   const fd = listenTcp(Uint8Array.of(127, 0, 0, 1), 0, "127.0.0.1/tcp"), port = localPort(fd);
-  const listener = new HandedListener(fd);
+  const listener = new ReceivedListener(fd);
   const [there, here] = await Promise.all([Deno.connect({ port, hostname: "127.0.0.1" }), listener.accept()]);
   return {
     fd,
@@ -55,7 +55,7 @@ Deno.test("a closed connection is seen by its client, also while what is written
 
 Deno.test("a closed listener ends the wait for a connection, and another one has its port meanwhile", async () => {
   const it = await pair();
-  const other = new HandedListener(listenTcp(Uint8Array.of(127, 0, 0, 1), it.port, "127.0.0.1/tcp"));
+  const other = new ReceivedListener(listenTcp(Uint8Array.of(127, 0, 0, 1), it.port, "127.0.0.1/tcp"));
   const waits = it.listener.accept();
   it.here.close();
   it.there.close();

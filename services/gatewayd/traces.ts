@@ -5,7 +5,7 @@
 import { KIND, type Span, type SpanContext, startSpan } from "../common/tracing.ts";
 import { typeNames } from "../dhcpd/counters.ts";
 import { Type } from "../dhcpd/numbers.ts";
-import type { Ask } from "../overlay_names/gateway_messages.ts";
+import type { DhcpQuery } from "../overlay_names/gateway_messages.ts";
 
 /** How long a client may take to request what it was offered, in ms. */
 const PATIENCE = 60_000;
@@ -27,7 +27,7 @@ export class DhcpTraces {
   constructor(private readonly start: typeof startSpan = startSpan) {}
 
   /** Begins the span of a message when the kernel received it. */
-  begin({ network, mac, type, port, server, received }: Ask): Span | undefined {
+  begin({ network, mac, type, port, server, received }: DhcpQuery): Span | undefined {
     const offered = server === undefined ? undefined : this.#offered.get(`${network} ${mac}`);
     const isRecent = offered && performance.now() - offered.at < PATIENCE;
     return this.start(`DHCP ${typeNames[type] ?? "message"}`, {
@@ -39,7 +39,7 @@ export class DhcpTraces {
   }
 
   /** Ends it when the answer is sent. */
-  answered(span: Span, { network, mac, type }: Pick<Ask, "network" | "mac" | "type">): void {
+  answered(span: Span, { network, mac, type }: Pick<DhcpQuery, "network" | "mac" | "type">): void {
     span.end();
     const client = `${network} ${mac}`;
     this.#offered.delete(client);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Span, startSpan } from "../common/tracing.ts";
 import { Type } from "../dhcpd/numbers.ts";
-import type { Ask } from "../overlay_names/gateway_messages.ts";
+import type { DhcpQuery } from "../overlay_names/gateway_messages.ts";
 import { DhcpTraces } from "./traces.ts";
 
 function setUp() {
@@ -19,13 +19,13 @@ function setUp() {
     };
   };
   const traces = new DhcpTraces(start);
-  const ask = (more: Partial<Ask>): Ask => ({
+  const ask = (more: Partial<DhcpQuery>): DhcpQuery => ({
     ...{ kind: "ask", network: "blue", question: 1, port: "tap0", type: Type.discover, ciaddr: 0, source: 0 },
     ...{ mac: "52:54:00:00:00:01", unicast: false, received: 5 },
     ...more,
   });
-  const asked = (more: Partial<Ask> = {}) => traces.begin(ask(more)) as Span;
-  const answered = (more: Partial<Ask> = {}) => traces.answered(asked(more), ask(more));
+  const asked = (more: Partial<DhcpQuery> = {}) => traces.begin(ask(more)) as Span;
+  const answered = (more: Partial<DhcpQuery> = {}) => traces.answered(asked(more), ask(more));
   return { asked, answered, told };
 }
 

@@ -28,7 +28,7 @@ export function addSample({ ahead: samples }: ClockPeer, ahead: number): void {
 }
 
 /** The least milliseconds by which its clock is ahead. */
-export function leastAhead({ ahead }: ClockPeer): number {
+export function minimumLead({ ahead }: ClockPeer): number {
   return ahead.length ? Math.max(...ahead) : 0;
 }
 
@@ -36,9 +36,9 @@ export function leastAhead({ ahead }: ClockPeer): number {
  * True when its times suffice to compare the clocks. A time that it published before this process did, at revision `first`, may
  * be old: its next one may be late, or the process may have ended. It suffices where it is near enough even so.
  */
-export function isHeard(peer: ClockPeer, first: number): boolean {
+export function hasEnoughSamples(peer: ClockPeer, first: number): boolean {
   const near = (every: number) => APART_MS - every - TTL * 1000;
-  return peer.revision > first || Math.abs(leastAhead(peer)) <= near(peer.every) ||
+  return peer.revision > first || Math.abs(minimumLead(peer)) <= near(peer.every) ||
     // An ended process's time, for instance from before the machine's last boot, may be old, but not ahead.
-    leastAhead(peer) <= near(EVERY) && hasEnded(peer.process);
+    minimumLead(peer) <= near(EVERY) && hasEnded(peer.process);
 }

@@ -15,14 +15,14 @@ export type ClockVerdict =
   /** The clock was not compared yet, in the first seconds: the same as wrong. */
   | "unknown";
 
-export interface Judgement {
+export interface ClockComparison {
   readonly verdict: ClockVerdict;
   /** How far most other clocks are ahead of this one, in ms; negative: behind. */
   readonly offset: number;
 }
 
 /** @param others The other processes' clocks less this one's, in ms. */
-export function judgeClock(others: readonly number[]): Judgement {
+export function compareClock(others: readonly number[]): ClockComparison {
   const ascending = (a: number, b: number) => a - b;
   const all = [0, ...others].sort(ascending);
   const low = all[(all.length - 1) >> 1] ?? 0, high = all[all.length >> 1] ?? 0;

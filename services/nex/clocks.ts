@@ -17,9 +17,15 @@ import { KeptLease } from "../store/lease.ts";
 import { StoreMirror } from "../store/mirror.ts";
 import { type ClockRecord, clockSchema, writeRecord } from "../store/records.ts";
 import type { Change, Committer } from "../store/types.ts";
-import { addSample, type ClockPeer, EVERY, isHeard, leastAhead, TTL } from "./clock_peer.ts";
-import { Rhythm } from "./clock_rhythm.ts";
-import { type ClockVerdict, differenceOf, judgeClock, type Judgement, TOLD_MS } from "./clock_verdict.ts";
+import { addSample, type ClockPeer, EVERY, hasEnoughSamples, minimumLead, TTL } from "./clock_peer.ts";
+import { PublishSchedule } from "./publish_schedule.ts";
+import {
+  type ClockComparison,
+  type ClockVerdict,
+  compareClock,
+  differenceOf,
+  TOLD_MS,
+} from "./clock_verdict.ts";
 
 /** How long a new process waits for the others' times, in ms. A process that publishes none by then is stopped. */
 const PATIENCE = 12_000;
@@ -52,7 +58,7 @@ export interface LeaseClock {
 }
 
 /** The time by which leases count as ended, in whole seconds since the epoch; -Infinity while the clock may be wrong. */
-export function surelyPast({ verdict, earliest }: Pick<LeaseClock, "verdict" | "earliest">): number {
+export function certainlyPast({ verdict, earliest }: Pick<LeaseClock, "verdict" | "earliest">): number {
   return verdict === "right" ? Math.floor(earliest / 1000) : -Infinity;
 }
 
@@ -71,7 +77,7 @@ export class Clocks implements LeaseClock {
   /** The revision of this process's first time under its id; 0: none was published yet. */
   #first = 0;
   #firstAt = Infinity;
-  #judgement: Judgement = { verdict: "unknown", offset: 0 };
+  #judgement: ClockComparison = { verdict: "unknown", offset: 0 };
   #compared = false;
   #uncomparedSince = performance.now();
   /** Why the last time could not be published, or the etcd lease not be kept. */
@@ -80,7 +86,7 @@ export class Clocks implements LeaseClock {
   #unread: string | undefined;
   readonly #judged = Promise.withResolvers<void>();
   readonly #check: ReturnType<typeof setInterval>;
-  readonly #rhythm = new Rhythm();
+  readonly #rhythm = new PublishSchedule();
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer fires. */
   #armed = Infinity;
@@ -130,7 +136,7 @@ export class Clocks implements LeaseClock {
   get latest(): number {
     const now = this.now(), own = this.#clock.now(), { verdict } = this.#judgement;
     let latest = verdict === "wrong" ? now : now + Math.max(0, this.#clock.stepped);
-    for (const time of [own, ...[...this.#peers.values()].map((peer) => own + leastAhead(peer))]) {
+    for (const time of [own, ...[...this.#peers.values()].map((peer) => own + minimumLead(peer))]) {
       const ahead = time - now;
       if (ahead > NOISE && (verdict === "apart" || ahead <= CREDIBLE)) latest = Math.max(latest, time);
     }
@@ -198,14 +204,14 @@ export class Clocks implements LeaseClock {
         this.#peers.set(id, peer = { ahead: [], behind: 0, revision: 0, every, process: {} });
         this.#publishSoon();
       }
-      const known = leastAhead(peer);
+      const known = minimumLead(peer);
       addSample(peer, time - now);
       peer.behind = ahead[this.#id] ?? 0;
       peer.revision = after.modRevision;
       peer.every = every;
       peer.process = process;
       // That process cannot find out by itself that its clock is ahead.
-      if (leastAhead(peer) > NOISE && known <= NOISE) this.#publishSoon();
+      if (minimumLead(peer) > NOISE && known <= NOISE) this.#publishSoon();
       // Its clock may be behind, which it finds out from this process's time only.
       if (time - now < -NOISE) this.#rhythm.answer(performance.now());
     }
@@ -217,11 +223,11 @@ export class Clocks implements LeaseClock {
     const { log } = this.options, peers = [...this.#peers.values()];
     const late = performance.now() - this.#firstAt > PATIENCE;
     const compared = this.#compared = this.#first > 0 &&
-      (late || peers.every((peer) => isHeard(peer, this.#first)));
+      (late || peers.every((peer) => hasEnoughSamples(peer, this.#first)));
     const before = this.#judgement.verdict;
     this.#judgement = compared
-      ? judgeClock(peers.map((peer) => {
-        const difference = Math.max(0, leastAhead(peer)) - peer.behind;
+      ? compareClock(peers.map((peer) => {
+        const difference = Math.max(0, minimumLead(peer)) - peer.behind;
         return Math.abs(difference) < NOISE ? 0 : difference;
       }))
       : { verdict: this.uncompared ? "apart" : "unknown", offset: 0 };
@@ -244,7 +250,7 @@ export class Clocks implements LeaseClock {
   /** True when no clock differs by as much as is reported. */
   get #agree(): boolean {
     return this.#judgement.verdict === "right" &&
-      [...this.#peers.values()].every((peer) => Math.max(leastAhead(peer), peer.behind) <= TOLD_MS);
+      [...this.#peers.values()].every((peer) => Math.max(minimumLead(peer), peer.behind) <= TOLD_MS);
   }
 
   #publishSoon(): void {
@@ -294,9 +300,9 @@ export class Clocks implements LeaseClock {
     }
     const id = this.#id, former = [...this.#former];
     const ahead = Object.fromEntries(
-      [...this.#peers].filter(([, peer]) => leastAhead(peer) > NOISE).map((
+      [...this.#peers].filter(([, peer]) => minimumLead(peer) > NOISE).map((
         [id, peer],
-      ) => [id, Math.floor(leastAhead(peer))]),
+      ) => [id, Math.floor(minimumLead(peer))]),
     );
     const { name } = this.options;
     // The time is read before anything is awaited; that it has aged when it arrives is allowed for.

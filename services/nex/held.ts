@@ -17,7 +17,7 @@ import type { NexState } from "./nex_state.ts";
 export const GRACE_SECONDS = 2;
 
 /** An address that is withheld from other clients, with its record. */
-export interface Withheld extends WithheldRecord {
+export interface WithheldEntry extends WithheldRecord {
   readonly address: string;
 }
 
@@ -38,12 +38,12 @@ export function isHeldFor(
 }
 
 /** The addresses that are held for leases, of one network, lowest first. */
-export function heldIn(from: Pick<NexState, "withheld">, network: string): Withheld[] {
+export function heldIn(from: Pick<NexState, "withheld">, network: string): WithheldEntry[] {
   return sorted([...from.withheld].filter(([, { net, leased }]) => leased && net === network));
 }
 
 /** Records with their addresses, by network, lowest address first. */
-export function sorted(found: readonly (readonly [string, WithheldRecord])[]): Withheld[] {
+export function sorted(found: readonly (readonly [string, WithheldRecord])[]): WithheldEntry[] {
   return found.map(([address, record]) => ({ ...record, address }))
     .sort((a, b) => a.net < b.net ? -1 : a.net > b.net ? 1 : ip4Number(a.address) - ip4Number(b.address));
 }

@@ -1,6 +1,6 @@
 /** Changes of names and addresses in one process: planned from the mirror's view, committed to etcd. */
 import { Refusal } from "../common/refusal.ts";
-import { change, confirm, definitely } from "../store/change.ts";
+import { change, confirm, confirmedRead } from "../store/change.ts";
 import type { ChangeStore } from "../store/change_store.ts";
 import { delay, Mutex } from "../common/async.ts";
 import { pack } from "../store/plan_builder.ts";
@@ -58,7 +58,7 @@ export class Nex {
 
   /** Finds something in the view. A refusal counts only when etcd confirms it. */
   find<T>(read: () => T): Promise<T> {
-    return definitely(this.store, read);
+    return confirmedRead(this.store, read);
   }
 
   /**

@@ -15,7 +15,7 @@ export function problems(view: NexView): string[] {
     ]
     : [];
   return orphans.concat(
-    forgedMarks(view),
+    invalidDeletionMarks(view),
     [...view.members()].flatMap(({ mac, name, record }) => {
       const stored = record.name || record.hostname;
       return stored && name === undefined
@@ -34,7 +34,7 @@ export function problems(view: NexView): string[] {
 }
 
 /** Marks of deletions that have no effect, since no deletion can have set them. */
-export function forgedMarks(view: NexView): string[] {
+export function invalidDeletionMarks(view: NexView): string[] {
   return [...view.deleted.keys()].filter((name) => isForgedMark(view, name)).map((name) =>
     `the record ${
       keyOf.deletedNetwork(name)

@@ -4,7 +4,7 @@
  */
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
-import { sorted, type Withheld } from "./held.ts";
+import { sorted, type WithheldEntry } from "./held.ts";
 import type { LeaseSpace } from "./lease_space.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
@@ -18,7 +18,7 @@ export const DECLINED_SECONDS = 24 * 3600;
 const MOST_DECLINES = 8, WITHIN_SECONDS = 600;
 
 /** The addresses in quarantine, of one network or of all, lowest first. */
-export function declinedIn(view: NexView, network?: string): Withheld[] {
+export function declinedIn(view: NexView, network?: string): WithheldEntry[] {
   return sorted(
     [...view.withheld].filter(([, { net, leased }]) => !leased && (network === undefined || net === network)),
   );

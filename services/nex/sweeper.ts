@@ -2,7 +2,7 @@
 import { repeat } from "../common/async.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Log } from "../common/log.ts";
-import { type LeaseClock, surelyPast } from "./clocks.ts";
+import { certainlyPast, type LeaseClock } from "./clocks.ts";
 import type { Nex } from "./nex.ts";
 
 /** How often it is checked what is due, in milliseconds. With nothing due that costs one comparison. */
@@ -46,7 +46,7 @@ export function runSweeper(nex: Nex, { log, clock, takeOver = false, onSwept }: 
         if (changes) log.info({ changes }, "took over the store of Nex's daemons");
         takenOver = !nex.view.unreadable.misread;
       }
-      const count = await nex.sweep(surelyPast(clock), stop.signal);
+      const count = await nex.sweep(certainlyPast(clock), stop.signal);
       if (count) onSwept?.(count);
       failing = false;
     } catch (error) {

@@ -5,7 +5,7 @@ import { isOwnKey, type NexRecord, nexSchema } from "../store/records.ts";
 import { addressFor, placeClient, planLease } from "./leases.ts";
 import { Nex } from "./nex.ts";
 import { problems } from "./problems.ts";
-import { rehearse } from "./rehearsal.ts";
+import { previewTakeover } from "./takeover_preview.ts";
 import { planTakeover } from "./takeover.ts";
 import { lab, mini, miniMembers } from "./testing.ts";
 
@@ -281,7 +281,7 @@ Deno.test("While a key or value under /net/ or /member/ is not understood nothin
         });
       } else assert.equal(nex.view.unreadable.foreign, undefined);
       assert.deepEqual(held(), before);
-      const { keys } = await rehearse(before);
+      const { keys } = await previewTakeover(before);
       assert.deepEqual(keys.filter(({ action }) => action !== "keep").map((fate) => fate.key), [key]);
       // The operator removes it, and all goes on.
       memory.write({ guards: [], ops: [{ remove: key }] });
@@ -294,12 +294,12 @@ Deno.test("While a key or value under /net/ or /member/ is not understood nothin
 
 Deno.test("rehearse() lists what would be written, removed and kept, and is empty-handed when all is done", async () => {
   const before = await fixture("nex_store_newer"), after = await fixture("nex_store_newer_after");
-  const { keys } = await rehearse(before);
+  const { keys } = await previewTakeover(before);
   const of = (action: string) => keys.filter((fate) => fate.action === action).map(({ key }) => key);
   assert.deepEqual(of("remove"), Object.keys(before).filter((key) => !(key in after)).sort());
   assert.deepEqual(of("keep"), Object.keys(before).filter((key) => before[key] === after[key]).sort());
   assert.deepEqual(of("write"), Object.keys(after).filter((key) => before[key] !== after[key]).sort());
-  const done = await rehearse(after);
+  const done = await previewTakeover(after);
   assert.ok(done.keys.every(({ action }) => action === "keep"));
 });
 

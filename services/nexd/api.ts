@@ -1,5 +1,5 @@
 /** The methods of the gRPC API as functions from request to response, without gRPC. */
-import type { NexMethods, Sent } from "../../proto/types.ts";
+import type { MessageInput, NexMethods } from "../../proto/types.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { Refusals } from "../common/refusals.ts";
 import { changeMemberIds } from "../nex/change_mac.ts";
@@ -36,7 +36,7 @@ import type { NamedNetworks } from "./named_networks.ts";
 export type NexApi = {
   [M in keyof NexMethods]: (
     request: NexMethods[M][0],
-  ) => Promise<Sent<NexMethods[M][1]>> | Sent<NexMethods[M][1]>;
+  ) => Promise<MessageInput<NexMethods[M][1]>> | MessageInput<NexMethods[M][1]>;
 };
 
 /**

@@ -1,5 +1,5 @@
 /** Applies a spec of networks with and without an overlay: each kind is planned in its own store of keys, and the spec in one. */
-import type { AppliedObject, ApplyRequest, Sent } from "../../proto/types.ts";
+import type { AppliedObject, ApplyRequest, MessageInput } from "../../proto/types.ts";
 import { parseMac } from "../common/mac.ts";
 import { invalid } from "../common/refusal.ts";
 import { type Applied, applySpec, type MemberListRequest } from "../nex/apply.ts";
@@ -23,7 +23,7 @@ export class ApplyBoth {
   async apply(
     { networks, members, dryRun }: Pick<ApplyRequest, "networks" | "members" | "dryRun">,
     options: { readonly update?: boolean } = {},
-  ): Promise<Sent<AppliedObject>[]> {
+  ): Promise<MessageInput<AppliedObject>[]> {
     const { nex, overlays } = this;
     const specs = new Map<string, { -readonly [K in keyof NamedSpec]: NamedSpec[K] }>();
     const specOf = (name: string) => {
@@ -58,7 +58,7 @@ export class ApplyBoth {
       for (const { name } of flatNetworks) if (nex.view.deleted.has(name)) await nex.sweepNetwork(name);
     }
     const results = new Map<string, NamedResult>();
-    let flat: Sent<AppliedObject>[] = [];
+    let flat: MessageInput<AppliedObject>[] = [];
     if (dryRun || specs.size) {
       const refused = new RefusedObjects();
       flat = await refused.part(() =>
@@ -101,10 +101,10 @@ function inOrder(
   networks: readonly (string | undefined)[],
   members: ApplyRequest["members"],
   isOverlay: ReadonlyMap<string, boolean>,
-  flat: readonly Sent<AppliedObject>[],
+  flat: readonly MessageInput<AppliedObject>[],
   results: ReadonlyMap<string, NamedResult>,
   dryRun: boolean,
-): Sent<AppliedObject>[] {
+): MessageInput<AppliedObject>[] {
   const rest = [...flat], next = new Map<string, number>();
   const ofNetworks = networks.flatMap((name) => {
     if (name === undefined) return rest.splice(0, 1);
@@ -145,7 +145,7 @@ function withChanges(
   view: NexState,
   draft: Draft,
   lists: readonly MemberListRequest[],
-): Sent<AppliedObject>[] {
+): MessageInput<AppliedObject>[] {
   const asked = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })));
   const next = asked.values();
   const named = applied.map((object) => {
@@ -167,7 +167,7 @@ function withChanges(
 }
 
 /** Members that change without being asked for: clients that only asked for a name, which a member is given now. */
-function othersIn(draft: Draft, asked: ReadonlySet<string>): Sent<AppliedObject>[] {
+function othersIn(draft: Draft, asked: ReadonlySet<string>): MessageInput<AppliedObject>[] {
   return [...draft.changedMembers()].flatMap(({ before, after }) => {
     const { mac } = before, net = draft.netOf(before);
     if (!after || net === undefined || asked.has(`${net} ${mac}`)) return [];

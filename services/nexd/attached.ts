@@ -2,11 +2,11 @@
  * Lists the endpoints and hosts of overlay networks from etcd, for networks with a name and for those that SAND or
  * Docker made. A network is followed only while a request is about it.
  */
-import type { Endpoint, Host, RunningLease, Sent } from "../../proto/types.ts";
+import type { Endpoint, Host, MessageInput, RunningLease } from "../../proto/types.ts";
 import { Refusal } from "../common/refusal.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
 import type { Space } from "../overlay/space.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import {
   addHosts,
   endpointTo,
@@ -34,13 +34,13 @@ interface Shown {
 export class AttachedMachines {
   constructor(
     private readonly store: ChangeStore<SandRecord> & Pick<SandStore, "holdAll" | "nameClaims">,
-    private readonly view: View,
+    private readonly view: OverlayView,
     /** True where a network without an overlay has the name. */
     private readonly isFlat: (name: string) => boolean,
   ) {}
 
   /** The endpoints of a network, or of all, by network and address. Throws Refusal. */
-  endpoints(network: string): Promise<Sent<Endpoint>[]> {
+  endpoints(network: string): Promise<MessageInput<Endpoint>[]> {
     return this.#reading(network, (networks) =>
       networks.flatMap(({ name, space }) => {
         const hosts = reportsOf(space);
@@ -49,14 +49,14 @@ export class AttachedMachines {
   }
 
   /** The leases of a network's machines, or of those of all networks. */
-  leases(network: string): Promise<Sent<RunningLease>[]> {
+  leases(network: string): Promise<MessageInput<RunningLease>[]> {
     return this.#reading(
       network,
       (networks) =>
         networks.flatMap(({ name, space }) =>
           sorted(space).filter(({ record }) => kindOf(record) === "dhcp").map((
             endpoint,
-          ): Sent<RunningLease> => ({
+          ): MessageInput<RunningLease> => ({
             net: name,
             name: ownName(space, endpoint) ?? "",
             address: endpoint.address?.toString() ?? "",
@@ -69,7 +69,7 @@ export class AttachedMachines {
   }
 
   /** The hosts of a network; or of all, and then those as well whose agents have no network. */
-  hosts(network: string): Promise<Sent<Host>[]> {
+  hosts(network: string): Promise<MessageInput<Host>[]> {
     return this.#reading(network, async (networks) => {
       const claims = await this.store.nameClaims();
       const found = new Map<string, HostState>();

@@ -4,13 +4,13 @@
  */
 import type * as proto from "../../proto/types.ts";
 
-type Change = proto.Sent<proto.FieldChange>;
+type Change = proto.MessageInput<proto.FieldChange>;
 type Fields = ReadonlyMap<string, string>;
 
 /** @param before Undefined: it would be created. */
 export function networkChanges(
-  before: proto.Sent<proto.Network> | undefined,
-  after: proto.Sent<proto.Network>,
+  before: proto.MessageInput<proto.Network> | undefined,
+  after: proto.MessageInput<proto.Network>,
 ): Change[] {
   // A new network has a new id with each dry run.
   const { overlay } = after, now = before || !overlay ? after : { ...after, overlay: { ...overlay, id: "" } };
@@ -19,8 +19,8 @@ export function networkChanges(
 
 /** @param before Undefined: it would be created. */
 export function memberChanges(
-  before: proto.Sent<proto.Member> | undefined,
-  after: proto.Sent<proto.Member>,
+  before: proto.MessageInput<proto.Member> | undefined,
+  after: proto.MessageInput<proto.Member>,
 ): Change[] {
   return differences(before && memberFields(before), memberFields(after));
 }
@@ -32,8 +32,8 @@ function differences(before: Fields = new Map(), after: Fields): Change[] {
   });
 }
 
-function networkFields(net: proto.Sent<proto.Network>): Fields {
-  const range = (of: proto.Sent<proto.AddressRange> | null | undefined) =>
+function networkFields(net: proto.MessageInput<proto.Network>): Fields {
+  const range = (of: proto.MessageInput<proto.AddressRange> | null | undefined) =>
     of ? `${of.begin} - ${of.end}` : "";
   const list = (of: readonly (string | null | undefined)[] | null | undefined) => (of ?? []).join(", ");
   return fieldsOf({
@@ -56,7 +56,7 @@ function networkFields(net: proto.Sent<proto.Network>): Fields {
   });
 }
 
-function memberFields({ name, ip4, ip6, shared }: proto.Sent<proto.Member>): Fields {
+function memberFields({ name, ip4, ip6, shared }: proto.MessageInput<proto.Member>): Fields {
   return fieldsOf({ name, ip4: ip4?.address, ip6: ip6?.address, shared: shared || undefined });
 }
 

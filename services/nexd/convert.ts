@@ -4,7 +4,7 @@ import { Ip } from "../common/ip.ts";
 import { invalid, type Refusal } from "../common/refusal.ts";
 import { fieldIn } from "../common/refusals.ts";
 import type { MemberListRequest } from "../nex/apply.ts";
-import { heldIn, type Withheld } from "../nex/held.ts";
+import { heldIn, type WithheldEntry } from "../nex/held.ts";
 import type { Member } from "../nex/member.ts";
 import type { MemberRequest, MemberUpdate } from "../nex/members.ts";
 import type { Network } from "../nex/network.ts";
@@ -41,7 +41,7 @@ function rangeFrom(range: proto.AddressRange | null): NexNetworkRecord["Range4"]
 }
 
 /** A network as the API shows it. */
-export function networkTo({ name, record }: Network): proto.Sent<proto.Network> {
+export function networkTo({ name, record }: Network): proto.MessageInput<proto.Network> {
   const { lease_duration: leaseDuration = 0, ...others } = record;
   return { ...others, name, leaseDuration };
 }
@@ -69,7 +69,7 @@ export function updatedNamed(
 }
 
 /** A network with an overlay as the API shows it: what was set, and what is derived. */
-export function namedTo(named: NamedNetwork): proto.Sent<proto.Network> {
+export function namedTo(named: NamedNetwork): proto.MessageInput<proto.Network> {
   const { record: { id }, settings: { overlay } } = named;
   const { dhcp, dns, forward, egress, contain, trusted, broadcast } = overlay;
   const options = { dhcp, dns, forward, egress, contain, trusted, broadcast };
@@ -77,13 +77,13 @@ export function namedTo(named: NamedNetwork): proto.Sent<proto.Network> {
 }
 
 /** A reservation as the API shows it. */
-export function namedMemberTo(reservation: ReservationRecord, net: string): proto.Sent<proto.Member> {
+export function namedMemberTo(reservation: ReservationRecord, net: string): proto.MessageInput<proto.Member> {
   const { mac, name = "", ip4, shared = false } = reservation;
   return { mac, name, ip4: ip4 === undefined ? null : { address: ip4 }, net, shared };
 }
 
 /** A member as the API shows it; `network` is the one it is listed in. */
-export function memberTo(member: Member, network: string): proto.Sent<proto.Member> {
+export function memberTo(member: Member, network: string): proto.MessageInput<proto.Member> {
   return {
     mac: member.mac,
     name: member.name ?? "",
@@ -95,7 +95,7 @@ export function memberTo(member: Member, network: string): proto.Sent<proto.Memb
   };
 }
 
-function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null {
+function leaseTo(lease: LeaseRecord | undefined): proto.MessageInput<proto.Lease> | null {
   if (!lease?.address) return null;
   const { seconds, nanos = 0 } = lease.expires ?? {};
   return { address: lease.address, expires: seconds === undefined ? null : { seconds, nanos } };
@@ -103,18 +103,18 @@ function leaseTo(lease: LeaseRecord | undefined): proto.Sent<proto.Lease> | null
 
 /** An address in quarantine as the API shows it. */
 export function declinedTo(
-  { address, net, mac, until }: Pick<Withheld, "address" | "net" | "mac" | "until">,
-): proto.Sent<proto.Declined> {
+  { address, net, mac, until }: Pick<WithheldEntry, "address" | "net" | "mac" | "until">,
+): proto.MessageInput<proto.Declined> {
   return { address, net, mac, until: { seconds: until, nanos: 0 } };
 }
 
 /** An address that is held for a lease as the API shows it. */
-export function heldTo({ address, mac, until }: Withheld): proto.Sent<proto.Held> {
+export function heldTo({ address, mac, until }: WithheldEntry): proto.MessageInput<proto.Held> {
   return { mac, ip4: leaseTo({ address, expires: { seconds: until } }) };
 }
 
 /** The leases of a network without an overlay that run: members' own, and those for which an address is held. `now` in seconds. */
-export function leasesIn(view: NexView, net: string, now: number): proto.Sent<proto.RunningLease>[] {
+export function leasesIn(view: NexView, net: string, now: number): proto.MessageInput<proto.RunningLease>[] {
   const running = view.membersOf(net).flatMap(({ mac, name = "", record: { ip4 } }) => {
     const lease = leaseTo(ip4), expires = lease?.expires;
     return lease && (expires?.seconds ?? 0) > now
@@ -144,7 +144,7 @@ export function listFrom(message: proto.MemberList): MemberListRequest {
 }
 
 /** The refusal of an object of a spec as the API shows it. */
-export function refusedTo(refusal: Refusal): proto.Sent<proto.RefusedObject> {
+export function refusedTo(refusal: Refusal): proto.MessageInput<proto.RefusedObject> {
   const { code, message: reason } = refusal, field = fieldIn(reason) ?? "";
   return { ...refusal instanceof ObjectRefused && refusal.object, field, reason, code };
 }

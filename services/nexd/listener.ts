@@ -1,8 +1,8 @@
 /** nexd's listening sockets, and the connections that they have accepted, with the calls that are under way on each. */
 import { lookup } from "node:dns/promises";
 import type { HostPort } from "../common/host_port.ts";
-import { Acceptor, type Client, listenOn } from "../common/http/acceptor.ts";
-import { type Abort, ConnectionEnd, type End } from "../common/http/ends.ts";
+import { type AcceptedConnection, Acceptor, listenOn } from "../common/http/acceptor.ts";
+import { type Abort, type ByteStream, ConnectionStream } from "../common/http/byte_stream.ts";
 import type { Problem } from "../common/http_status.ts";
 import { Ip } from "../common/ip.ts";
 import { reasonOf, Refusal } from "../common/refusal.ts";
@@ -24,12 +24,12 @@ export interface ListenerOptions {
   /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
   readonly most: number;
   readonly abort?: Abort | undefined;
-  readonly onConnection: (end: End, peer: Peer) => void;
+  readonly onConnection: (end: ByteStream, peer: Peer) => void;
   /** Called with a sentence when a connection is refused or none is accepted. */
   readonly onTrouble: (what: string) => void;
 }
 
-interface GrpcConnection extends Client {
+interface GrpcConnection extends AcceptedConnection {
   calls: number;
   called: boolean;
   /** When it became idle, by performance.now(). */
@@ -113,13 +113,13 @@ export class Listener {
     for (const connection of [...this.#connections.values()]) connection.close();
   }
 
-  #serve(connection: Deno.TcpConn, closed: () => void): Client {
+  #serve(connection: Deno.TcpConn, closed: () => void): AcceptedConnection {
     connection.setNoDelay(true);
     // The kernel notices when a client has ended without a word.
     connection.setKeepAlive(true);
     const { hostname, port } = connection.remoteAddr as Deno.NetAddr, from = `${hostname}:${port}`;
     const { abort, onConnection } = this.options;
-    const end = new ConnectionEnd(connection, {
+    const end = new ConnectionStream(connection, {
       ...(abort && { abort }),
       onClose: () => {
         if (this.#connections.get(from) === client) this.#connections.delete(from);

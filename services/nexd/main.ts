@@ -9,12 +9,12 @@ import { Counter, Durations, gauge } from "../common/metrics.ts";
 import { Refusal } from "../common/refusal.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { readTls } from "../common/tls.ts";
-import { Clocks, surelyPast } from "../nex/clocks.ts";
+import { certainlyPast, Clocks } from "../nex/clocks.ts";
 import { Nex } from "../nex/nex.ts";
-import { forgedMarks, problems } from "../nex/problems.ts";
+import { invalidDeletionMarks, problems } from "../nex/problems.ts";
 import { runSweeper } from "../nex/sweeper.ts";
 import { tellClock } from "../nex/tell_clock.ts";
-import { View } from "../overlay/view.ts";
+import { OverlayView } from "../overlay/view.ts";
 import { guardFlatName } from "../overlay_names/networks.ts";
 import { isNexKey } from "../store/keys.ts";
 import { openNexStore } from "../store/nex_store.ts";
@@ -47,10 +47,10 @@ export function main(args: string[]): Promise<number> {
       besideAnother: true,
     });
     daemon.defer("etcd", () => sand.close());
-    const overlays = new View(sand.mirror, sand.keys);
+    const overlays = new OverlayView(sand.mirror, sand.keys);
     const nex = new Nex(
       beside(store, sand.mirror),
-      () => clock ? surelyPast(clock) : -Infinity,
+      () => clock ? certainlyPast(clock) : -Infinity,
       (name) => guardFlatName(overlays, name),
     );
     const named = new NamedNetworks(beside(sand, store.mirror), (ids) => sand.holdAll(ids), overlays, {
@@ -109,7 +109,7 @@ export function main(args: string[]): Promise<number> {
     await sweeper.first;
     for (const problem of problems(nex.view)) log.warn(problem);
     daemon.check(() => {
-      const [first] = forgedMarks(nex.view);
+      const [first] = invalidDeletionMarks(nex.view);
       if (first === undefined) return undefined;
       return {
         what: first,

@@ -3,19 +3,13 @@ import { Refusal } from "../common/refusal.ts";
 import type { Action } from "../nex/networks.ts";
 import { RefusedObjects } from "../nex/refused_objects.ts";
 import { Attempts } from "../nex/steps.ts";
-import type { NetworkOptions } from "../overlay/networks.ts";
-import type { View } from "../overlay/view.ts";
+import type { NewNetworkOptions } from "../overlay/networks.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import type { NamedNetwork } from "../overlay_names/effective.ts";
-import {
-  findNamed,
-  namedNetwork,
-  type NamedRequest,
-  planDeleteNamed,
-  planNamed,
-  planNamesLeft,
-} from "../overlay_names/networks.ts";
+import { planDeleteNamed, planNamesLeft } from "../overlay_names/delete_network.ts";
+import { findNamed, namedNetwork, type NamedRequest, planNamed } from "../overlay_names/networks.ts";
 import { ReservationDraft, type ReservationList, type Reserved } from "../overlay_names/reservations.ts";
-import { change, confirm, definitely } from "../store/change.ts";
+import { change, confirm, confirmedRead } from "../store/change.ts";
 import type { ChangeStore } from "../store/change_store.ts";
 import { pack } from "../store/plan_builder.ts";
 import type { ReservationRecord, SandRecord } from "../store/sand_records.ts";
@@ -23,7 +17,7 @@ import type { SandStore } from "../store/sand_store.ts";
 import type { Plan } from "../store/types.ts";
 
 /** The settings of new overlay networks, as the agents' configuration has them. */
-export type NewNetworks = Pick<NetworkOptions, "namespacePath" | "minVni" | "maxVni" | "vxlanPort">;
+export type NewNetworks = Pick<NewNetworkOptions, "namespacePath" | "minVni" | "maxVni" | "vxlanPort">;
 
 export interface NamedNetworksOptions extends NewNetworks {
   /** The time in RFC 3339 with nanoseconds, different with each call. */
@@ -64,7 +58,7 @@ export class NamedNetworks {
   constructor(
     private readonly store: ChangeStore<SandRecord>,
     private readonly hold: SandStore["holdAll"],
-    readonly view: View,
+    readonly view: OverlayView,
     private readonly options: NamedNetworksOptions,
   ) {}
 
@@ -134,7 +128,7 @@ export class NamedNetworks {
   async rehearse(specs: readonly NamedSpec[]): Promise<NamedResult[]> {
     const ids = this.#newIds(specs);
     return await this.#holding(specs.map(({ name }) => name), ids, () =>
-      definitely(this.store, () => {
+      confirmedRead(this.store, () => {
         const refused = new RefusedObjects();
         const results = specs.flatMap((spec) => {
           const plan = () =>

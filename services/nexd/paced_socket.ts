@@ -1,22 +1,26 @@
 /**
  * A connection as nexd gives it to HTTP/2, with its bytes passed on a kilobyte at a time. However many clients send,
- * all of them together get only a part of this process's time, see {@link Turns}.
+ * all of them together get only a part of this process's time, see {@link WorkScheduler}.
  */
 import { Buffer } from "node:buffer";
-import { EndDuplex } from "../common/http/end_duplex.ts";
-import type { End } from "../common/http/ends.ts";
-import { Turns } from "../common/http/turns.ts";
+import { ByteStreamDuplex } from "../common/http/byte_stream_duplex.ts";
+import type { ByteStream } from "../common/http/byte_stream.ts";
+import { WorkScheduler } from "../common/http/work_scheduler.ts";
 
 /** The bytes that are parsed at a time: they may contain some 30 calls, each begun and reset at once. */
 const PIECE = 1024;
 
 /** The connection, as a duplex stream of Node's. */
-export class PacedSocket extends EndDuplex {
+export class PacedSocket extends ByteStreamDuplex {
   #wake = () => {};
-  static readonly #turns = new Turns();
+  static readonly #turns = new WorkScheduler();
 
   /** The address and port are the client's; grpc-js names a call's peer by them. */
-  constructor(end: End, readonly remoteAddress: string | undefined, readonly remotePort: number | undefined) {
+  constructor(
+    end: ByteStream,
+    readonly remoteAddress: string | undefined,
+    readonly remotePort: number | undefined,
+  ) {
     super(end);
     // A client that has ended its side has ended its calls.
     this.allowHalfOpen = false;

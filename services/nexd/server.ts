@@ -16,7 +16,7 @@ import { HealthImplementation } from "grpc-health-check";
 import { type NexHandlers, nexPackage, nexService } from "../../proto/service.ts";
 import type { HostPort } from "../common/host_port.ts";
 import { connectionLimit } from "../common/http/acceptor.ts";
-import type { Abort, End } from "../common/http/ends.ts";
+import type { Abort, ByteStream } from "../common/http/byte_stream.ts";
 import { handshake } from "../common/http/handshakes.ts";
 import type { Problem } from "../common/http_status.ts";
 import { invalid, messageOf, Refusal, type RefusalCode } from "../common/refusal.ts";
@@ -110,7 +110,7 @@ export async function serveGrpc(api: NexApi, options: GrpcOptions): Promise<Grpc
     most: limits.connections,
     abort: options.abort,
     onConnection(end, peer) {
-      const paced = (end: End) => {
+      const paced = (end: ByteStream) => {
         const { remoteAddress, remotePort } = peer;
         injector.injectConnection(new PacedSocket(end, remoteAddress, remotePort) as unknown as Socket);
       };

@@ -9,7 +9,7 @@ import {
 import { connect, type Socket } from "node:net";
 import { credentials, status } from "@grpc/grpc-js";
 import { nexClient } from "../../proto/client.ts";
-import type { Sent } from "../../proto/types.ts";
+import type { MessageInput } from "../../proto/types.ts";
 import type * as proto from "../../proto/types.ts";
 import type { NexApi } from "./api.ts";
 import { abortConnection } from "../../ffi/abort.ts";
@@ -133,7 +133,7 @@ function statusOf(stream: ClientHttp2Stream): Promise<number> {
   return promise;
 }
 
-const longest = (i: number): Sent<proto.Member> => ({
+const longest = (i: number): MessageInput<proto.Member> => ({
   mac: "02:00:00:00:00:" + (i % 256).toString(16).padStart(2, "0"),
   name: `${"n".repeat(58)}${String(i).padStart(5, "0")}.${"d".repeat(63)}.${"d".repeat(63)}.${
     "d".repeat(58)

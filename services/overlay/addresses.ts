@@ -5,7 +5,7 @@ import { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
 import { Claims } from "./claims.ts";
 import { findNetwork } from "./networks.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /**
  * Plans a claim on an address without an endpoint, as Docker requests it; the claim lasts for the sweep's grace time.
@@ -14,7 +14,7 @@ import type { View } from "./view.ts";
  * @param address Undefined: the next free one.
  */
 export function planClaim(
-  view: View,
+  view: OverlayView,
   networkId: string,
   now: number,
   address?: Ip,
@@ -31,7 +31,12 @@ export function planClaim(
  *
  * @param now Milliseconds since the epoch.
  */
-export function planRelease(view: View, networkId: string, now: number, address: Ip): Plan | undefined {
+export function planRelease(
+  view: OverlayView,
+  networkId: string,
+  now: number,
+  address: Ip,
+): Plan | undefined {
   const claims = claimsOf(view, networkId, now), builder = new PlanBuilder();
   claims?.release(address);
   claims?.writeTo(builder);
@@ -43,7 +48,7 @@ export function planRelease(view: View, networkId: string, now: number, address:
  * The network's claims; undefined when the network or its bit set is gone: an endpoint must be deletable without
  * releasing its address.
  */
-export function claimsOf(view: View, networkId: string, now: number): Claims | undefined {
+export function claimsOf(view: OverlayView, networkId: string, now: number): Claims | undefined {
   const network = view.network(networkId);
   if (!network || !view.allocation(networkId)) return undefined;
   try {

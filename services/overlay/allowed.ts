@@ -1,7 +1,7 @@
 /**
  * Addresses that endpoints may use beside their own. Several endpoints may use one, as routers do by VRRP (RFC 9568),
  * and one of them holds it at a time. The holder is published by its host, which sees its ARP: see
- * services/agent/held_addresses.ts.
+ * services/agent/reconcile/held_addresses.ts.
  */
 import { Ip } from "../common/ip.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";

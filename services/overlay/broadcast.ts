@@ -1,16 +1,16 @@
 /** Chooses the hosts that broadcast frames of a network are sent to. */
 import type { KernelOp } from "./ops.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 const NONE: ReadonlySet<number> = new Set();
 
 /** True for a network whose broadcast and multicast reach its other hosts. */
-export function isBroadcast(view: View, network: string): boolean {
+export function isBroadcast(view: OverlayView, network: string): boolean {
   return view.space(network).settings?.overlay.broadcast === true;
 }
 
 /** The VTEPs of the other hosts with endpoints of the network, whichever agent they have; none where it stays on its host. */
-export function floodOf(view: View, network: string, own: number | undefined): ReadonlySet<number> {
+export function floodOf(view: OverlayView, network: string, own: number | undefined): ReadonlySet<number> {
   if (!isBroadcast(view, network)) return NONE;
   const vteps = new Set(view.space(network).vteps.all());
   if (own !== undefined) vteps.delete(own);

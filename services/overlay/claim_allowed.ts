@@ -1,7 +1,7 @@
 /** Plans the claims of a new endpoint on the addresses that it may use beside its own. */
 import { Ip } from "../common/ip.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
-import type { AllowedAddress, NetworkRecord } from "../store/sand_records.ts";
+import type { AllowedAddressRecord, NetworkRecord } from "../store/sand_records.ts";
 import type { Claims } from "./claims.ts";
 import type { Space } from "./space.ts";
 import { macNumber } from "./state.ts";
@@ -14,7 +14,7 @@ import { macNumber } from "./state.ts";
 export function claimAllowed(
   space: Space,
   { name }: NetworkRecord,
-  wanted: readonly AllowedAddress[],
+  wanted: readonly AllowedAddressRecord[],
   own: { readonly address: Ip; readonly mac: string },
   claims: Claims,
 ): void {

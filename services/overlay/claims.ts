@@ -9,7 +9,7 @@ import { exhausted, taken } from "./claim_errors.ts";
 import { Cursor } from "./cursor.ts";
 import { Quarantined } from "./quarantined.ts";
 import type { Space } from "./space.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 interface TakeOptions {
   readonly claimed?: boolean;
@@ -29,7 +29,7 @@ export interface GivenRange {
  */
 export class Claims {
   readonly #network: NetworkRecord;
-  readonly #view: View;
+  readonly #view: OverlayView;
   readonly #read: Stored;
   readonly #range: Cidr;
   readonly #first: number;
@@ -55,7 +55,7 @@ export class Claims {
    * @throws Refusal "forbidden" when the stored claims are not those of the network's range.
    */
   constructor(
-    view: View,
+    view: OverlayView,
     network: NetworkRecord,
     now: number,
     options: { readonly range4?: GivenRange | undefined; readonly reservedAt?: Claims["reservedAt"] } = {},
@@ -128,7 +128,7 @@ export class Claims {
   /** The first place from `from` to below `end` that is free and was not released recently. */
   #free(from: number, end: number): number | undefined {
     for (let i = this.#bits.firstClear(from); i !== undefined && i < end; i = this.#bits.firstClear(i + 1)) {
-      if (!this.#cursor.rests(i) && this.#isFree(i)) return i;
+      if (!this.#cursor.isResting(i) && this.#isFree(i)) return i;
     }
     return undefined;
   }
@@ -191,7 +191,7 @@ export class Claims {
   }
 
   /** Undoes an allocation for a request that is refused: no endpoint has used the address. */
-  undoTake(address: Ip): void {
+  undoAllocation(address: Ip): void {
     const place = address.u32 - this.#first;
     if (this.#reservedAt(address.u32) === undefined) this.#bits.delete(place);
     this.#given.delete(place);
@@ -324,13 +324,13 @@ export interface Stored {
 }
 
 /** A network's stored bit set, and the guard that fails when it has changed. */
-export function readAllocation(view: View, network: string): Stored {
+export function readAllocation(view: OverlayView, network: string): Stored {
   return { record: view.allocation(network), guard: view.guard(view.keys.allocation(network)) };
 }
 
 /** Writes a network's bit set in a transaction that fails if another process has changed it, or holds the lock to do so. */
 export function writeBits(
-  view: View,
+  view: OverlayView,
   network: NetworkRecord,
   from: Stored,
   bits: BitSet,

@@ -175,13 +175,13 @@ Deno.test("what was given back less than a minute ago goes last, the oldest firs
 Deno.test("an address that was taken for a request which is refused is the next one's at once, as if it had never been", () => {
   const it = hosts(small);
   const taken = it.step((claims) => {
-    claims.undoTake(claims.takeNext());
+    claims.undoAllocation(claims.takeNext());
     return claims.takeNext().toString();
   });
   assert.equal(taken, "10.0.0.2");
   assert.deepEqual([it.take(), it.take(), it.take(), it.take()], [3, 4, 5, 6]);
   it.release(3, 4);
-  it.step((claims) => claims.undoTake(claims.takeNext()));
+  it.step((claims) => claims.undoAllocation(claims.takeNext()));
   const [[, ...places]] = it.json(it.keys.cursor(network.id)).released;
   assert.deepEqual(places.sort(), [3, 4]);
 });

@@ -4,7 +4,7 @@ import { parseMac } from "../common/mac.ts";
 import { invalid, Refusal } from "../common/refusal.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import {
-  type AllowedAddress,
+  type AllowedAddressRecord,
   type AttachmentRecord,
   type DockerIds,
   type EndpointRecord,
@@ -22,10 +22,10 @@ import { joinNetwork } from "./hosts.ts";
 import { findNetwork } from "./networks.ts";
 import { aliasesFor, checkName, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
 import { macNumber } from "./state.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The host on which an endpoint is created. */
-export interface Host {
+export interface EndpointHost {
   readonly hostname: string;
   /** Its VTEP. */
   readonly ip: Ip;
@@ -55,7 +55,7 @@ export interface EndpointRequest {
   /** Further labels, of which those are left out that it cannot have. */
   readonly wishedAliases?: readonly string[] | undefined;
   /** Addresses beside its own that it may use. */
-  readonly allowed?: readonly AllowedAddress[] | undefined;
+  readonly allowed?: readonly AllowedAddressRecord[] | undefined;
   /** Undefined: the endpoint is created inactive. */
   readonly activation?: Activation | undefined;
   /** The names by which a container runtime knows it. */
@@ -79,9 +79,9 @@ export interface PlannedEndpoints {
  * @throws Refusal "not-found" for an unknown network, "forbidden" for one that is being deleted or whose claims are wrong.
  */
 export function planCreateEndpoints(
-  view: View,
+  view: OverlayView,
   networkId: string,
-  host: Host,
+  host: EndpointHost,
   requests: readonly EndpointRequest[],
 ): PlannedEndpoints {
   const network = findNetwork(view, networkId);
@@ -127,9 +127,9 @@ export function planCreateEndpoints(
 }
 
 function newEndpoint(
-  view: View,
+  view: OverlayView,
   network: NetworkRecord,
-  host: Host,
+  host: EndpointHost,
   request: EndpointRequest,
   claims: Claims,
   { macs, names }: { readonly macs: Set<string>; readonly names: Set<string> },
@@ -147,7 +147,7 @@ function newEndpoint(
   const address = takeAddress(network, request, given, reservation, claims);
   const own = macFor(address), mac = given ?? own;
   if (mac.startsWith(own.slice(0, PREFIX)) && mac !== own) {
-    if (!claimed) claims.undoTake(address);
+    if (!claimed) claims.undoAllocation(address);
     throw invalid(
       `mac_address: ${mac} is for the endpoint of another address than ${address}, whose own is ${own}`,
     );
@@ -161,7 +161,7 @@ function newEndpoint(
     aliases = aliasesFor(view, network, request, { mac, name: reservation?.name ?? name });
     claimAllowed(view.space(network.id), network, allowed, { address, mac }, claims);
   } catch (error) {
-    if (!claimed) claims.undoTake(address);
+    if (!claimed) claims.undoAllocation(address);
     throw error;
   }
   macs.add(mac);
@@ -222,7 +222,7 @@ function isFreeName(...label: Parameters<typeof checkName>): boolean {
   }
 }
 
-function checkMac(view: View, network: NetworkRecord, text: string, macs: Set<string>): string {
+function checkMac(view: OverlayView, network: NetworkRecord, text: string, macs: Set<string>): string {
   const mac = parseMac(text, "mac_address");
   if (parseInt(mac.slice(0, 2), 16) & 1) {
     throw invalid(`mac_address: ${mac} is a group address, which no endpoint can have`);
@@ -262,7 +262,7 @@ export function vethName(used: { has(name: string): boolean }, random: (n: numbe
   throw new Refusal("exhausted", "all 65536 names that a veth can have are in use");
 }
 
-function putNew(view: View, record: EndpointRecord, builder: PlanBuilder): void {
+function putNew(view: OverlayView, record: EndpointRecord, builder: PlanBuilder): void {
   const { network_id: network, id, target_veth_mac: mac } = record;
   builder.guard(
     view.guard(view.keys.networkEndpoint(network, id)),

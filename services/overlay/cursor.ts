@@ -61,7 +61,7 @@ export class Cursor {
   }
 
   /** True for an address that was released less than a minute ago. */
-  rests(place: number): boolean {
+  isResting(place: number): boolean {
     return this.#resting.has(place);
   }
 

@@ -11,7 +11,7 @@ import { BRIDGE_MAC, isCrowded } from "./proxy.ts";
 import { older } from "./holders.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import { type NetworkState, type PeerState, uplinkName, type VethState, VXLAN_PORT } from "./state.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The octets that VXLAN adds to a frame: Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348 §5). */
 const VXLAN_OVERHEAD = 50;
@@ -50,7 +50,7 @@ export interface Desired {
  * Computes the kernel state of a network on a host: the whole network if the host has an endpoint or a port of it,
  * nothing otherwise.
  */
-export function desiredState(view: View, networkId: string, options: DesiredOptions): Desired {
+export function desiredState(view: OverlayView, networkId: string, options: DesiredOptions): Desired {
   const network = view.network(networkId), { endpoints } = view.space(networkId);
   const problems: string[] = [];
   const { devices = [] } = options, own = new Set(devices.flatMap(ownOfDevice));
@@ -127,7 +127,7 @@ export function desiredState(view: View, networkId: string, options: DesiredOpti
 }
 
 function twice(
-  view: View,
+  view: OverlayView,
   { name: network }: NetworkRecord,
   name: string,
   a: OverlayEndpoint,
@@ -142,7 +142,7 @@ function twice(
  * The network's MTU, which must be the same on all hosts: the least that one of them can have, or 1450 while a host
  * with a SAND agent, which knows no other, has the network.
  */
-export function mtuOf(view: View, network: string, options: DesiredOptions): number {
+export function mtuOf(view: OverlayView, network: string, options: DesiredOptions): number {
   const space = view.space(network), { hostname } = options;
   let mtu = mtuHere(options);
   for (const [its, hosts] of space.hostsByMtu) {
@@ -156,7 +156,7 @@ export function mtuOf(view: View, network: string, options: DesiredOptions): num
  * a SAND agent, which knows no other, has the network.
  */
 export function portOf(
-  view: View,
+  view: OverlayView,
   { id, strand_vxlan_port: port = VXLAN_PORT }: NetworkRecord,
   hostname: string,
 ): number {
@@ -176,7 +176,7 @@ export function mtuHere({ underlayMtu, currentMtu }: DesiredOptions): number {
 
 /** True when this host's br0 should answer ARP for the network's endpoints. */
 export function isProxied(
-  view: View,
+  view: OverlayView,
   network: string,
   { hostname, proxied = false }: DesiredOptions,
 ): boolean {

@@ -19,7 +19,7 @@ import { older } from "./holders.ts";
 import { identityFields, isMadeFor, withoutCookie } from "./namespace_identity.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import type { RouteState } from "./state.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The fields of an active endpoint that describe its interfaces. */
 export interface Activation {
@@ -48,7 +48,7 @@ export interface Activation {
  *   "exhausted" when the host has no port left for it
  */
 export function planActivate(
-  view: View,
+  view: OverlayView,
   id: string,
   hostname: string,
   activation: Activation,
@@ -70,7 +70,7 @@ export function planActivate(
 }
 
 /** How many more of a network's endpoints can be active on a host. */
-export function portsLeft(view: View, network: string, hostname: string): number {
+export function portsLeft(view: OverlayView, network: string, hostname: string): number {
   let left = MOST_PORTS;
   for (const { active, record } of view.space(network).endpointsOn(hostname)) {
     // Several machines may be behind one port.
@@ -91,12 +91,12 @@ export function noPort(network: NetworkRecord, hostname: string): Refusal {
 /**
  * Plans to deactivate an endpoint, which keeps its address. Throws Refusal "not-found" when the host does not own it.
  */
-export function planDeactivate(view: View, id: string, hostname: string): Planned<EndpointRecord> {
+export function planDeactivate(view: OverlayView, id: string, hostname: string): Planned<EndpointRecord> {
   return update(view, findEndpoint(view, id, hostname), { target_netns_path: "", active: false });
 }
 
 /** A host's addresses for other hosts. */
-export interface Reach {
+export interface HostAddresses {
   readonly hostname: string;
   /** Its VTEP. */
   readonly ip: Ip;
@@ -104,10 +104,10 @@ export interface Reach {
 }
 
 /** Plans to write the host's current VTEP into an endpoint that may have been created with another one. */
-export function planReach(
-  view: View,
+export function planHostAddresses(
+  view: OverlayView,
   id: string,
-  { hostname, ip, apiHostname }: Reach,
+  { hostname, ip, apiHostname }: HostAddresses,
 ): Planned<EndpointRecord> {
   const fields = { host_ip: ip.toString(), api_hostname: apiHostname };
   return update(view, findEndpoint(view, id, hostname), fields);
@@ -115,7 +115,7 @@ export function planReach(
 
 /** Plans to mark an endpoint of a SAND agent as Docker's. */
 export function planAdopt(
-  view: View,
+  view: OverlayView,
   id: string,
   hostname: string,
   docker: DockerIds,
@@ -180,7 +180,10 @@ export function supersededBy(
  * Indexes a host's active endpoints by the namespace that they were created for. The index is built on the first call
  * only: after a reboot it is used for thousands of endpoints.
  */
-export function byNamespace(view: View, hostname: string): (identity: string) => readonly OverlayEndpoint[] {
+export function byNamespace(
+  view: OverlayView,
+  hostname: string,
+): (identity: string) => readonly OverlayEndpoint[] {
   let found: ReadonlyMap<string | undefined, readonly OverlayEndpoint[]> | undefined;
   return (identity) => {
     found ??= Map.groupBy(
@@ -192,7 +195,7 @@ export function byNamespace(view: View, hostname: string): (identity: string) =>
 }
 
 function update(
-  view: View,
+  view: OverlayView,
   endpoint: OverlayEndpoint,
   fields: Partial<EndpointRecord>,
 ): Planned<EndpointRecord> {
@@ -223,7 +226,7 @@ export interface DeleteOptions {
  * @throws Refusal "not-found" for an endpoint that the host does not own
  */
 export function planDeleteEndpoints(
-  view: View,
+  view: OverlayView,
   ids: readonly string[],
   { hostname, now, found = new Set(), keepAddresses = new Set() }: DeleteOptions,
 ): readonly Plan[] {
@@ -265,7 +268,7 @@ export function planDeleteEndpoints(
  * nothing was lost.
  */
 function forgetHost(
-  view: View,
+  view: OverlayView,
   { network, host }: OverlayEndpoint,
   going: ReadonlySet<string>,
   builder: PlanBuilder,
@@ -283,7 +286,7 @@ function forgetHost(
  * @param hostname The host that must own it; undefined: any.
  * @throws Refusal "not-found"
  */
-export function findEndpoint(view: View, id: string, hostname?: string): OverlayEndpoint {
+export function findEndpoint(view: OverlayView, id: string, hostname?: string): OverlayEndpoint {
   const endpoint = view.endpoint(id);
   if (!endpoint) throw new Refusal("not-found", `there is no endpoint "${id}"`);
   if (hostname !== undefined && endpoint.host !== hostname) {
@@ -308,7 +311,7 @@ function guarded(endpoint: OverlayEndpoint, builder: PlanBuilder): PlanBuilder {
 }
 
 /** Adds both keys of an endpoint to a plan. */
-export function putEndpoint(view: View, record: EndpointRecord, builder: PlanBuilder): PlanBuilder {
+export function putEndpoint(view: OverlayView, record: EndpointRecord, builder: PlanBuilder): PlanBuilder {
   const value = writeSandRecord(record);
   return builder.put(view.keys.hostEndpoint(record.hostname, record.id), value)
     .put(view.keys.networkEndpoint(record.network_id, record.id), value);

@@ -12,7 +12,7 @@ import {
   planActivate,
   planDeactivate,
   planDeleteEndpoints,
-  planReach,
+  planHostAddresses,
   supersededBy,
 } from "./endpoints.ts";
 import { planApplied } from "./hosts.ts";
@@ -346,12 +346,12 @@ Deno.test("planReach() tells where a host is by now, once", () => {
   const it = setUp();
   it.commit(it.create(it.request("E")).plans);
   const moved = { ...host, ip: Ip.parse("192.0.2.9"), apiHostname: "192.0.2.9" };
-  assert.ok(it.commit(planReach(it.view, "E", moved).plan));
+  assert.ok(it.commit(planHostAddresses(it.view, "E", moved).plan));
   for (const key of [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")]) {
     assert.deepEqual([it.json(key).host_ip, it.json(key).api_hostname], ["192.0.2.9", "192.0.2.9"]);
   }
-  assert.equal(planReach(it.view, "E", moved).plan, undefined);
-  assert.throws(() => planReach(it.view, "E", { ...moved, hostname: "h2" }), { code: "not-found" });
+  assert.equal(planHostAddresses(it.view, "E", moved).plan, undefined);
+  assert.throws(() => planHostAddresses(it.view, "E", { ...moved, hostname: "h2" }), { code: "not-found" });
 });
 
 Deno.test("no more endpoints are active on a host than its bridge has ports, however they come, and nothing is claimed for others", () => {

@@ -8,7 +8,7 @@ import { gatewayOf, rangeOf } from "./claims.ts";
 import { isPublic, unusableRange } from "./ranges.ts";
 import { older } from "./holders.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The least MTU of a host: what every IPv4 host must accept (RFC 791 §3.2). */
 export const LEAST_MTU = 576;
@@ -47,7 +47,7 @@ export function vethOwners(
 }
 
 /** Why no endpoint can be created in a network, as a sentence that names its record; undefined when one can. */
-export function networkProblem(view: View, id: string): string | undefined {
+export function networkProblem(view: OverlayView, id: string): string | undefined {
   const network = view.network(id), fault = view.broken(id) ?? (network && networkFault(network));
   return fault === undefined ? undefined : notCarriedOut(view.keys.network(id), fault);
 }
@@ -70,7 +70,7 @@ export function networkFault({ id, vxlan_vni: vni, ip_range }: NetworkRecord): s
 export function localFault(
   { record, address, mac, hot }: OverlayEndpoint,
   network: NetworkRecord,
-  view: View,
+  view: OverlayView,
 ): string | undefined {
   const { overlay_veth_name: name, strand_host_veth: hostEnd } = record;
   if (hostEnd !== undefined && hostEnd !== hostVethName(name)) {
@@ -105,7 +105,7 @@ export function hostVethName(overlayVethName: string): string {
 }
 
 /** Invalid values in the hosts' records of a network, which are ignored; a sentence each. */
-export function presenceProblems(view: View, network: string): string[] {
+export function presenceProblems(view: OverlayView, network: string): string[] {
   const problems: string[] = [];
   const { hostsByMtu, refusedApplied } = view.space(network);
   for (const [mtu, hosts] of hostsByMtu) {

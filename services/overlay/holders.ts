@@ -31,7 +31,7 @@ export function older(a: OverlayEndpoint, b: OverlayEndpoint): number {
 let changes = 0;
 
 /** How many endpoints are behind each VTEP. */
-export class Vteps {
+export class VtepCounts {
   readonly #counts = new Map<number, number>();
   /** Another number whenever a VTEP has come or gone, in whatever network. */
   stamp = 0;

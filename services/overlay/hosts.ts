@@ -2,7 +2,7 @@
 import { PlanBuilder } from "../store/plan_builder.ts";
 import { writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The status that a host publishes about a network that is set up on it. */
 export interface Presence {
@@ -16,7 +16,12 @@ export interface Presence {
 }
 
 /** Adds the host's presence in the network to a plan, where it is not written yet. */
-export function joinNetwork(view: View, network: string, presence: Presence, builder: PlanBuilder): void {
+export function joinNetwork(
+  view: OverlayView,
+  network: string,
+  presence: Presence,
+  builder: PlanBuilder,
+): void {
   const { hostname, mtu, probeVni, now } = presence;
   for (const key of [view.keys.hostNetwork(hostname, network), view.keys.networkHost(network, hostname)]) {
     const stored = view.presence(key);
@@ -29,7 +34,7 @@ export function joinNetwork(view: View, network: string, presence: Presence, bui
 }
 
 /** Plans what {@link joinNetwork} adds, for a network that is set up already; undefined when etcd has it. */
-export function planPresence(view: View, network: string, presence: Presence): Plan | undefined {
+export function planPresence(view: OverlayView, network: string, presence: Presence): Plan | undefined {
   const builder = new PlanBuilder();
   joinNetwork(view, network, presence, builder);
   const isNew = builder.plan().ops.length > 0;
@@ -37,7 +42,7 @@ export function planPresence(view: View, network: string, presence: Presence): P
 }
 
 /** Plans to remove a host's presence after it has torn its part of a network down; undefined when it has none. */
-export function planLeave(view: View, network: string, host: string): Plan | undefined {
+export function planLeave(view: OverlayView, network: string, host: string): Plan | undefined {
   const { keys } = view;
   const builder = new PlanBuilder();
   for (
@@ -63,7 +68,12 @@ export function planLeave(view: View, network: string, host: string): Plan | und
  * Plans to publish the revision that a host has applied; undefined when it is published already. The key is the
  * host's own: only its agent writes it.
  */
-export function planApplied(view: View, network: string, host: string, revision: number): Plan | undefined {
+export function planApplied(
+  view: OverlayView,
+  network: string,
+  host: string,
+  revision: number,
+): Plan | undefined {
   if ((view.space(network).applied.get(host) ?? -1) >= revision) return undefined;
   // A host that has left the network meanwhile must not write this any more.
   return new PlanBuilder().guard(view.guard(view.keys.hostNetwork(host, network)))

@@ -8,7 +8,7 @@ import { findEndpoint, putEndpoint } from "./endpoints.ts";
 import { findNetwork } from "./networks.ts";
 import { isOwnLabel } from "./own_labels.ts";
 import { holderOfName, MOST_ALIASES, unchangedEndpoints, unchangedReservations } from "./taken_names.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** The name and aliases that an endpoint is to have. */
 export interface Labels {
@@ -25,7 +25,7 @@ export interface Labels {
  * @param now In ms since the epoch. @throws Refusal "not-found" when the host does not own the endpoint
  */
 export function planName(
-  view: View,
+  view: OverlayView,
   id: string,
   hostname: string,
   labels: Labels,

@@ -4,7 +4,7 @@ import { notCarriedOut } from "./faults.ts";
 import type { KernelOp } from "./ops.ts";
 import type { Space } from "./space.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 import type { EndpointChange } from "./network_change.ts";
 
 /** The ARP and the FDB entry of a host for an endpoint; see {@link OverlayEndpoint.hot} for the numbers. */
@@ -27,7 +27,7 @@ export class NetworkNeighbours {
    *   back here.
    */
   constructor(
-    private readonly view: View,
+    private readonly view: OverlayView,
     network: string,
     private readonly hostname: string,
     private readonly proxied = false,

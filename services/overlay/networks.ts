@@ -6,10 +6,10 @@ import type { Plan } from "../store/types.ts";
 import { checkNetwork, type NetworkRequest } from "./check_network.ts";
 import { freshBits, writeBits } from "./claims.ts";
 import { PROBE_VNI, VXLAN_PORT } from "./state.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** Inputs of a new network that come from the host and the moment; the same for every attempt of one request. */
-export interface NetworkOptions {
+export interface NewNetworkOptions {
   /** A random v4 UUID. */
   readonly newId: string;
   /** RFC 3339 with nanoseconds. */
@@ -34,9 +34,9 @@ export interface Planned<T> {
  * @throws Refusal "invalid", "exists" for an id that is in use, "exhausted" when no VNI is left.
  */
 export function planCreateNetwork(
-  view: View,
+  view: OverlayView,
   request: NetworkRequest,
-  options: NetworkOptions,
+  options: NewNetworkOptions,
 ): Planned<NetworkRecord> {
   const { id, name, type, ip_range, gateway } = checkNetwork(request, options.newId);
   const existing = view.network(id);
@@ -73,7 +73,10 @@ export function planCreateNetwork(
   return { record, plan: builder.plan() };
 }
 
-function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni" | "maxVni">): number {
+function lowestVni(
+  view: OverlayView,
+  { minVni, maxVni }: Pick<NewNetworkOptions, "minVni" | "maxVni">,
+): number {
   const used = new Set<number>();
   for (const { vxlan_vni } of view.networks()) used.add(vxlan_vni);
   used.add(PROBE_VNI);
@@ -87,7 +90,7 @@ function lowestVni(view: View, { minVni, maxVni }: Pick<NetworkOptions, "minVni"
 }
 
 /** Finds a network by id. Throws Refusal "not-found". */
-export function findNetwork(view: View, id: string): NetworkRecord {
+export function findNetwork(view: OverlayView, id: string): NetworkRecord {
   const network = view.network(id);
   if (!network) throw new Refusal("not-found", `there is no network "${id}"`);
   return network;
@@ -98,7 +101,7 @@ export function findNetwork(view: View, id: string): NetworkRecord {
  *
  * @throws Refusal "not-found", and "conflict" where several records have the name
  */
-export function networkNamed(view: View, wanted: string): NetworkRecord {
+export function networkNamed(view: OverlayView, wanted: string): NetworkRecord {
   const known = view.network(wanted.toLowerCase()) ?? view.network(view.networkNamed(wanted) ?? "");
   if (known) return known;
   const [found, ...others] = [...view.networks()].filter(({ name }) => name === wanted);
@@ -130,7 +133,7 @@ export interface NetworkDeletion {
  *   already
  */
 export function planDeleteNetwork(
-  view: View,
+  view: OverlayView,
   id: string,
   now: string,
   found: Set<string> = new Set(),
@@ -175,7 +178,7 @@ export function planDeleteNetwork(
  * Plans the next step for a network that is marked as deleted: none while a host with a SAND agent has it, then its
  * removal. A network in which a SAND agent has created endpoints again is kept.
  */
-export function planFinishDeletion(view: View, id: string): Plan | undefined {
+export function planFinishDeletion(view: OverlayView, id: string): Plan | undefined {
   if (!view.deleted.has(id)) return undefined;
   const mark = view.keys.deleted(id);
   const { endpoints } = view.space(id);
@@ -189,7 +192,7 @@ export function planFinishDeletion(view: View, id: string): Plan | undefined {
  * Removes the network's keys. The hosts' own keys stay: each host removes them when it has removed its kernel state,
  * even after crashes.
  */
-function removal(view: View, id: string): PlanBuilder {
+function removal(view: OverlayView, id: string): PlanBuilder {
   const { keys } = view;
   const builder = new PlanBuilder()
     .guard(view.guard(keys.network(id)))

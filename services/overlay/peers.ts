@@ -2,7 +2,7 @@
 import type { Ip } from "../common/ip.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 import { LARGEST_PROBE, PROBE_VNI } from "./state.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 import type { NetworkChange } from "./network_change.ts";
 
 /** A host that shares a network with another one, and answers its probes. */
@@ -21,7 +21,7 @@ export interface OverlayPeer {
  * @param networks The probing host's networks, with their MTUs there.
  */
 export function peersOf(
-  view: View,
+  view: OverlayView,
   hostname: string,
   networks: Iterable<{ readonly id: string; readonly mtu: number }>,
 ): Map<string, OverlayPeer> {
@@ -40,7 +40,7 @@ export function peersOf(
 }
 
 /** The VTEPs of the hosts that share networks with this one, once for each network. */
-export function* vtepsBeside(view: View, hostname: string): Generator<Ip> {
+export function* vtepsBeside(view: OverlayView, hostname: string): Generator<Ip> {
   for (const network of view.networksOn(hostname)) {
     const space = view.space(network);
     for (const host of space.hosts.keys()) {
@@ -56,7 +56,7 @@ export function* vtepsBeside(view: View, hostname: string): Generator<Ip> {
 
 /** True when a change may affect which hosts have the network, or their VTEPs. */
 export function concernsPeers(
-  view: View,
+  view: OverlayView,
   hostname: string,
   network: string,
   { kinds, endpoints }: NetworkChange,

@@ -1,7 +1,7 @@
 /** The addresses of a network that are in quarantine, since a machine found them in use; one that is given after all leaves it. */
 import { Ip } from "../common/ip.ts";
 import type { PlanBuilder } from "../store/plan_builder.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** Operations of a transaction beside these: the network's claims and its cursor, and the absence of SAND's locks. */
 const OWN_ROOM = 6;
@@ -15,7 +15,7 @@ export class Quarantined {
    * @param now Milliseconds since the epoch.
    */
   constructor(
-    private readonly view: View,
+    private readonly view: OverlayView,
     private readonly network: string,
     private readonly first: number,
     private readonly now: number,

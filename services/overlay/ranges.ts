@@ -43,7 +43,7 @@ export interface HostRoute {
 }
 
 /** The addresses and routes with which a network's range may conflict. */
-export interface Surroundings {
+export interface ReservedRanges {
   /** VTEPs of hosts, this one's too. */
   readonly vteps: Iterable<Ip>;
   /** The host's routes, without those to containers. */
@@ -54,7 +54,7 @@ export interface Surroundings {
  * The destinations that containers cannot reach because the network's range covers them, a part of a sentence each. This does
  * no harm while a network is isolated from its host.
  */
-export function conflictsOf(range: Cidr, { vteps, routes }: Surroundings): string[] {
+export function conflictsOf(range: Cidr, { vteps, routes }: ReservedRanges): string[] {
   const found: string[] = [];
   for (const { destination, far, interface: name } of routes) {
     const inside = range.prefix <= destination.prefix && range.contains(destination.address);

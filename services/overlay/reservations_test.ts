@@ -99,7 +99,7 @@ Deno.test("Docker may claim a reserved address before the MAC is known, and its 
   );
   const claims = new Claims(it.view, network, AT);
   claims.take(address, { mac });
-  claims.undoTake(address);
+  claims.undoAllocation(address);
   const builder = new PlanBuilder();
   claims.writeTo(builder);
   it.commit(builder.plan());
@@ -139,7 +139,7 @@ Deno.test("where only addresses in quarantine are left, the one declined longest
   });
   const claims = new Claims(it.view, network, AT), builder = new PlanBuilder();
   assert.deepEqual([1, 2].map(() => `${claims.takeNext()}`), ["10.0.0.7", "10.0.0.8"]);
-  claims.undoTake(Ip.parse("10.0.0.8"));
+  claims.undoAllocation(Ip.parse("10.0.0.8"));
   claims.writeTo(builder);
   assert.ok(it.commit(builder.plan()));
   assert.deepEqual(

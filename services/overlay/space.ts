@@ -9,7 +9,7 @@ import type {
 } from "../store/sand_records.ts";
 import { AllowedAddresses } from "./allowed.ts";
 import { FormerHolders } from "./former_holders.ts";
-import { Holders, older, Vteps } from "./holders.ts";
+import { Holders, older, VtepCounts } from "./holders.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
 
 /** The address space of one network: many networks use the same range, so each has its own. */
@@ -28,7 +28,7 @@ export class Space {
   /** Addresses that endpoints may use beside their own. */
   readonly allowed = new AllowedAddresses();
   /** The VTEPs of hosts with endpoints. */
-  readonly vteps = new Vteps();
+  readonly vteps = new VtepCounts();
   readonly #byName = new Map<string, readonly OverlayEndpoint[]>();
   /** The settings of its DHCP, DNS and containment; undefined for a network of SAND, which has none. */
   settings: SettingsRecord | undefined;

@@ -4,13 +4,13 @@ import { PlanBuilder } from "../store/plan_builder.ts";
 import type { NetworkRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { freshBits, rangeOf, readAllocation, storedBits, writeBits } from "./claims.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /** How long an address may be claimed without an endpoint, in ms: Docker claims it before it creates the endpoint. */
 export const GRACE_MS = 10 * 60_000;
 
 /** Places in the range of claimed addresses without an endpoint, and when each was first seen (ms). */
-export type Suspects = ReadonlyMap<number, number>;
+export type UnusedClaims = ReadonlyMap<number, number>;
 
 export interface Sweep {
   /** Undefined when nothing is wrong, or not for long enough. */
@@ -19,7 +19,7 @@ export interface Sweep {
   readonly freed: number;
   readonly claimed: number;
   /** The input of the next sweep. */
-  readonly suspects: Suspects;
+  readonly suspects: UnusedClaims;
 }
 
 /**
@@ -32,9 +32,9 @@ export interface Sweep {
  *   cannot be read, whose address must not be released
  */
 export function planSweep(
-  view: View,
+  view: OverlayView,
   network: NetworkRecord,
-  suspects: Suspects,
+  suspects: UnusedClaims,
   now: number,
   graceMs: number = GRACE_MS,
 ): Sweep {

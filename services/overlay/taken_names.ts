@@ -9,7 +9,7 @@ import { isLabel } from "../store/sand_schemas.ts";
 import { isOwnLabel, refuseOwnLabel } from "./own_labels.ts";
 import type { Space } from "./space.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /**
  * Checks that a name is one label, and that no other machine of the network has it.
@@ -19,7 +19,7 @@ import type { View } from "./view.ts";
  * @throws Refusal "invalid" for a text that is no label, "exists" for one that is taken
  */
 export function checkName(
-  view: View,
+  view: OverlayView,
   network: NetworkRecord,
   name: string,
   mac: string | undefined,
@@ -47,7 +47,7 @@ export const MOST_ALIASES = 64;
  * @throws Refusal "invalid" for a text that is no label, or too many, "exists" for one that is another machine's own name
  */
 export function aliasesFor(
-  view: View,
+  view: OverlayView,
   network: NetworkRecord,
   wanted: {
     readonly aliases?: readonly string[] | undefined;
@@ -102,7 +102,7 @@ export function holderOfName(
 }
 
 /** Why an endpoint is without the name that it was to have, as a sentence; undefined where it is not. */
-export function whyUnnamed(view: View, { network, mac, record }: OverlayEndpoint): string | undefined {
+export function whyUnnamed(view: OverlayView, { network, mac, record }: OverlayEndpoint): string | undefined {
   const { strand_unnamed: name, strand_name: its, strand_cni: cni } = record;
   if (name === undefined || its !== undefined) return undefined;
   const space = view.space(network), holder = holderOfName(space, name, mac);
@@ -113,7 +113,7 @@ export function whyUnnamed(view: View, { network, mac, record }: OverlayEndpoint
 }
 
 /** Fails the plan where endpoints of the network have changed since what the view shows. */
-export function unchangedEndpoints(view: View, network: string, builder: PlanBuilder): void {
+export function unchangedEndpoints(view: OverlayView, network: string, builder: PlanBuilder): void {
   let newest = 0;
   for (const { entries } of view.space(network).endpoints.values()) {
     for (const { modRevision } of entries) newest = Math.max(newest, modRevision);
@@ -122,7 +122,7 @@ export function unchangedEndpoints(view: View, network: string, builder: PlanBui
 }
 
 /** Fails the plan where reservations of the network have changed since what the view shows. */
-export function unchangedReservations(view: View, network: string, builder: PlanBuilder): void {
+export function unchangedReservations(view: OverlayView, network: string, builder: PlanBuilder): void {
   let newest = 0;
   for (const mac of view.space(network).reservations.keys()) {
     newest = Math.max(newest, view.guard(view.keys.reservation(network, mac)).modRevision);

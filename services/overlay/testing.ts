@@ -9,7 +9,7 @@ import {
 } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import type { NetworkState, PeerState, VethState } from "./state.ts";
-import { View } from "./view.ts";
+import { OverlayView } from "./view.ts";
 
 /** The network of most tests. */
 export const network: NetworkRecord = {
@@ -79,7 +79,7 @@ export function endpointRecord(id: string, fields: Partial<EndpointRecord> = {})
 export function lab() {
   const keys = new SandKeys();
   const store = new MemoryStore<SandRecord>(sandSchema(keys));
-  const view = new View(store.mirror, keys);
+  const view = new OverlayView(store.mirror, keys);
   return {
     keys,
     store,

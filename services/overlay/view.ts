@@ -11,7 +11,7 @@ import type {
   SandRecord,
 } from "../store/sand_records.ts";
 import type { Change, Entry, Guard, Mirror, PrefixGuard } from "../store/types.ts";
-import { Vteps } from "./holders.ts";
+import { VtepCounts } from "./holders.ts";
 import type { EndpointChange, NetworkChange } from "./network_change.ts";
 import { NetworkRecords } from "./network_records.ts";
 import { Space } from "./space.ts";
@@ -26,19 +26,19 @@ export type Viewed = Pick<Mirror<SandRecord>, "get" | "entries" | "version" | "s
  * The overlay networks of a mirror with indexes for the plans. The cost of a change depends on its own size, not on the
  * number of networks and endpoints.
  */
-export class View {
+export class OverlayView {
   readonly #mirror: Viewed;
   readonly #networks = new NetworkRecords();
   readonly #endpoints = new Map<string, OverlayEndpoint>();
   /** How many endpoints are behind each VTEP, by its 32-bit value. */
-  readonly #vteps = new Vteps();
+  readonly #vteps = new VtepCounts();
   readonly #onHost = new SetsBy<string, string>();
   readonly #networksOn = new SetsBy<string, string>();
   readonly #spaces = new Map<string, Space>();
   /** Ids of networks by the names that commands and specs have for them. */
   readonly #named = new Map<string, string>();
   readonly #listeners = new Set<(changes: ReadonlyMap<string, NetworkChange>) => void>();
-  /** Networks that are marked for deletion once no older SAND agent has them; see {@link View.isDeleted}. */
+  /** Networks that are marked for deletion once no older SAND agent has them; see {@link OverlayView.isDeleted}. */
   readonly deleted = new Set<string>();
 
   constructor(mirror: Viewed, readonly keys: SandKeys) {

@@ -5,9 +5,9 @@ import { type SandRecord, sandSchema } from "../store/sand_records.ts";
 import { planApplied } from "./hosts.ts";
 import { Space } from "./space.ts";
 import { endpointRecord, lab, network } from "./testing.ts";
-import { View } from "./view.ts";
+import { OverlayView } from "./view.ts";
 
-Deno.test("View knows an endpoint by its two keys, and believes the one written last", () => {
+Deno.test("OverlayView knows an endpoint by its two keys, and believes the one written last", () => {
   const it = lab(), record = endpointRecord("E", { target_veth_ip: "10.0.0.2/24" });
   const [hostKey, networkKey] = [it.keys.hostEndpoint("h1", "E"), it.keys.networkEndpoint(network.id, "E")];
   it.put({ [hostKey]: record });
@@ -29,7 +29,7 @@ Deno.test("View knows an endpoint by its two keys, and believes the one written 
   ]);
 });
 
-Deno.test("View tells what a change is about", () => {
+Deno.test("OverlayView tells what a change is about", () => {
   const it = lab(), told: unknown[] = [];
   const stop = it.view.subscribe((changes) => {
     for (const [id, { kinds, endpoints }] of changes) {
@@ -55,11 +55,11 @@ Deno.test("View tells what a change is about", () => {
   ]);
 });
 
-Deno.test("View of a store that was filled before is the same as one that saw it being filled", () => {
+Deno.test("OverlayView of a store that was filled before is the same as one that saw it being filled", () => {
   const it = lab();
   it.put({ [it.keys.network(network.id)]: network, [it.keys.hostNetwork("h1", network.id)]: {} });
   for (const id of ["E", "F"]) it.putEndpoint(endpointRecord(id, { target_veth_ip: "10.0.0.2/24" }));
-  const later = new View(it.store.mirror, it.keys);
+  const later = new OverlayView(it.store.mirror, it.keys);
   for (const view of [it.view, later]) {
     assert.deepEqual([...view.networks()], [network]);
     assert.deepEqual(view.space(network.id).holdersOf(0x0a000002).map(({ id }) => id), ["E", "F"]);
@@ -89,7 +89,7 @@ Deno.test("a Space knows hosts by their MTU, and those with an old agent, howeve
   assert.deepEqual(known(), [[], []]);
 });
 
-Deno.test("View works with a mirror that follows one host and some networks only", () => {
+Deno.test("OverlayView works with a mirror that follows one host and some networks only", () => {
   const keys = new SandKeys("/other");
   const record = endpointRecord("E");
   const schema = sandSchema(keys, [keys.networkEndpoints(network.id)]);
@@ -97,10 +97,10 @@ Deno.test("View works with a mirror that follows one host and some networks only
   const store = new MemoryStore<SandRecord>(schema, {
     [keys.networkEndpoint(network.id, "E")]: JSON.stringify(record),
   });
-  assert.deepEqual(new View(store.mirror, keys).endpoint("E")?.record, record);
+  assert.deepEqual(new OverlayView(store.mirror, keys).endpoint("E")?.record, record);
 });
 
-Deno.test("View knows a network's name, settings, reservations and quarantine, and endpoints by their labels", () => {
+Deno.test("OverlayView knows a network's name, settings, reservations and quarantine, and endpoints by their labels", () => {
   const it = lab(), mac = "52:54:00:00:00:05", { keys, view } = it;
   const told: string[][] = [], labels: string[] = [];
   view.subscribe((changes) => {

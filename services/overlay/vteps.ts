@@ -1,7 +1,7 @@
 /** Computes from which hosts VXLAN of a network is accepted, as elements of the sets of services/agent/kernel/vtep_table.ts. */
 import { Ip } from "../common/ip.ts";
 import { portOf } from "./desired.ts";
-import type { View } from "./view.ts";
+import type { OverlayView } from "./view.ts";
 
 /**
  * A network's elements: `port 4789`; `drop 100` or `count 100`, what becomes of frames with its VNI from elsewhere;
@@ -12,7 +12,7 @@ import type { View } from "./view.ts";
  * @param vtep This host's own, as 32 bits: none of its frames arrives here.
  */
 export function vtepElements(
-  view: View,
+  view: OverlayView,
   network: string,
   { hostname, vtep }: { readonly hostname: string; readonly vtep: number },
 ): Set<string> {
@@ -34,7 +34,7 @@ export function vtepElements(
 
 /** Changes whenever {@link vtepElements} does, and costs less than that. */
 export function vtepStamp(
-  view: View,
+  view: OverlayView,
   network: string,
   { hostname, vtep }: { hostname: string; vtep: number },
 ): string {
@@ -47,6 +47,6 @@ export function vtepStamp(
 }
 
 /** Networks that were not made with an overlay only count, until they are told to drop. */
-function isDropped(view: View, network: string): boolean {
+function isDropped(view: OverlayView, network: string): boolean {
   return view.space(network).settings?.overlay.contain === true;
 }

@@ -7,7 +7,7 @@ import { putEndpoint } from "../overlay/endpoints.ts";
 import { findNetwork } from "../overlay/networks.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { EndpointRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
@@ -20,7 +20,7 @@ const FIELDS = [
 ];
 
 /** A machine at a port. */
-export interface Arrival {
+export interface MachineArrival {
   readonly network: string;
   readonly mac: string;
   readonly port: string;
@@ -36,7 +36,12 @@ export interface Arrival {
  * @throws Refusal "not-found" for a member without a reservation, or a machine without an endpoint; "exists" where the MAC is
  *   that of a container, or the address another machine's
  */
-export function planArrival(view: View, arrival: Arrival, host: LeasingHost, now: number): Plan | undefined {
+export function planArrival(
+  view: OverlayView,
+  arrival: MachineArrival,
+  host: LeasingHost,
+  now: number,
+): Plan | undefined {
   const { network: id, mac, named } = arrival, { keys } = view;
   const network = findNetwork(view, id), space = view.space(id);
   const [before] = space.holdersOfMac(macNumber(mac)), reservation = space.reservations.get(mac);
@@ -82,7 +87,7 @@ export function planArrival(view: View, arrival: Arrival, host: LeasingHost, now
 }
 
 function recordOf(
-  { mac, port, named }: Arrival,
+  { mac, port, named }: MachineArrival,
   before: OverlayEndpoint | undefined,
   { address, label }: { readonly address: Ip; readonly label: string | undefined },
   host: LeasingHost,

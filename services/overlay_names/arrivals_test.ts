@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Ip } from "../common/ip.ts";
 import { endpointRecord } from "../overlay/testing.ts";
-import { type Arrival, planArrival } from "./arrivals.ts";
+import { type MachineArrival, planArrival } from "./arrivals.ts";
 import { AT, blue, idOf, namedLab } from "./testing.ts";
 
 const MAC = "52:54:00:00:00:05", OTHER = "52:54:00:00:00:06";
@@ -12,7 +12,7 @@ function setUp() {
   it.members("blue", (draft) =>
     draft.add([{ list: [{ mac: MAC, name: "db", ip4: "10.0.0.5" }], force: false }]));
   let made = 0;
-  const plan = (hostname: string, more: Partial<Arrival> = {}) => {
+  const plan = (hostname: string, more: Partial<MachineArrival> = {}) => {
     const host = {
       hostname,
       ip: Ip.parse(`192.0.2.${hostname.slice(1)}`),

@@ -1,5 +1,5 @@
 /** Lists endpoints and hosts of overlay networks from etcd: where each endpoint is, and which changes each host has applied. */
-import type { Endpoint, Host, Sent } from "../../proto/types.ts";
+import type { Endpoint, Host, MessageInput } from "../../proto/types.ts";
 import { expiryOf, kindOf } from "../overlay/endpoint_kind.ts";
 import type { Space } from "../overlay/space.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
@@ -25,7 +25,7 @@ export function endpointTo(
   space: Space,
   endpoint: OverlayEndpoint,
   hosts: Reports,
-): Sent<Endpoint> {
+): MessageInput<Endpoint> {
   const { id, address, mac, host, vtep, record, active, modified } = endpoint;
   const pending: string[] = [], silent: string[] = [];
   for (const [host, applied] of hosts) {
@@ -111,7 +111,7 @@ export function hostTo(
   name: string,
   state: HostState,
   claim: NameClaimRecord | undefined,
-): Sent<Host> & { name: string } {
+): MessageInput<Host> & { name: string } {
   const { vtep, ...counts } = state, since = Date.parse(claim?.since ?? "");
   return {
     name,

@@ -58,14 +58,14 @@ export function toldRecord(named: NamedNetwork): NexNetworkRecord {
 }
 
 /** The resolver settings of a network's machines, as resolv.conf(5) has them. */
-export interface Resolver {
+export interface ResolverSettings {
   readonly nameservers: readonly string[];
   readonly domain?: string;
   readonly search?: readonly string[];
 }
 
 /** A network's resolver; undefined where it has no name server. The gateway is one unless DNS is switched off there. */
-export function resolverOf(named: NamedNetwork): Resolver | undefined {
+export function resolverOf(named: NamedNetwork): ResolverSettings | undefined {
   const { nameservers = [], domain } = toldRecord(named);
   return nameservers.length ? { nameservers, ...domain ? { domain, search: [domain] } : {} } : undefined;
 }

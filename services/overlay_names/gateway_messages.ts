@@ -156,7 +156,7 @@ const fromAgent = z.discriminatedUnion("kind", [hello, network, names, gone, com
 /** The messages that the agent sends. */
 export type FromAgent = z.output<typeof fromAgent>;
 export type GatewayNetwork = z.output<typeof network>;
-export type Ask = z.output<typeof ask>;
+export type DhcpQuery = z.output<typeof ask>;
 export type AgentReply = z.output<typeof reply>;
 type Written = z.input<typeof fromAgent> | z.input<typeof fromGatewayd>;
 

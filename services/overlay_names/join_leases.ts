@@ -2,7 +2,7 @@
 import { Refusal } from "../common/refusal.ts";
 import { Claims } from "../overlay/claims.ts";
 import { findNetwork } from "../overlay/networks.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { Plan } from "../store/types.ts";
 import type { EndpointLeasePlan } from "./lease_plans.ts";
@@ -26,7 +26,7 @@ export interface JoinedLeases {
  * @throws Refusal when the network is gone, or its claims are not those of its range
  */
 export function joinLeases(
-  view: View,
+  view: OverlayView,
   network: string,
   plans: readonly EndpointLeasePlan[],
   now: number,

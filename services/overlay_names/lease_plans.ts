@@ -3,8 +3,8 @@ import { Ip } from "../common/ip.ts";
 import type { LeaseChange } from "../nex/lease_space.ts";
 import { rangeOf } from "../overlay/claims.ts";
 import { kindOf } from "../overlay/endpoint_kind.ts";
-import { putEndpoint, type Reach } from "../overlay/endpoints.ts";
-import type { View } from "../overlay/view.ts";
+import { type HostAddresses, putEndpoint } from "../overlay/endpoints.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { Member } from "../nex/member.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
@@ -18,7 +18,7 @@ import {
 import type { Plan } from "../store/types.ts";
 
 /** The host that gives leases, and what its records need. */
-export interface LeasingHost extends Reach {
+export interface LeasingHost extends HostAddresses {
   /** A random v4 UUID. */
   readonly newId: () => string;
   /** RFC 3339 with nanoseconds. */
@@ -33,7 +33,7 @@ export interface LeasingHost extends Reach {
 
 /** The network in which leases are given, and the host that gives them. */
 export interface LeasingNetwork {
-  readonly view: View;
+  readonly view: OverlayView;
   readonly record: NetworkRecord;
   readonly host: LeasingHost;
 }

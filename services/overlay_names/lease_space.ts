@@ -12,7 +12,7 @@ import { isOwnLabel } from "../overlay/own_labels.ts";
 import type { Space } from "../overlay/space.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import type { NetworkRecord, ReservationRecord, SettingsRecord } from "../store/sand_records.ts";
 import type { Guard } from "../store/types.ts";
 import { effectiveRecord } from "./effective.ts";
@@ -27,7 +27,7 @@ import {
 const networks = new WeakMap<SettingsRecord, { readonly record: NetworkRecord; readonly network: Network }>();
 
 /** The network as the code that answers DHCP takes it; the same object for as long as nothing of it changes. */
-export function leasingNetwork(view: View, record: NetworkRecord, settings: SettingsRecord): Network {
+export function leasingNetwork(view: OverlayView, record: NetworkRecord, settings: SettingsRecord): Network {
   const known = networks.get(settings);
   if (known?.record === record) return known.network;
   const { name } = settings.network, { modRevision } = view.guard(view.keys.settings(record.id));
@@ -48,7 +48,7 @@ export class OverlayLeases implements LeaseSpace {
    * @param now Seconds since the epoch.
    */
   constructor(
-    readonly view: View,
+    readonly view: OverlayView,
     readonly record: NetworkRecord,
     settings: SettingsRecord,
     readonly host: LeasingHost,

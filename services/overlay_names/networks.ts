@@ -7,14 +7,14 @@ import { type Action, unknownFields } from "../nex/networks.ts";
 import { strandingOptions } from "../nex/stranding_options.ts";
 import { gatewayOf, rangeOf } from "../overlay/claims.ts";
 import { networkProblem } from "../overlay/faults.ts";
-import { type NetworkOptions, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
+import { type NewNetworkOptions, planCreateNetwork } from "../overlay/networks.ts";
 import type { Space } from "../overlay/space.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import { keyOf } from "../store/keys.ts";
-import { pack, PlanBuilder } from "../store/plan_builder.ts";
+import { PlanBuilder } from "../store/plan_builder.ts";
 import type { NexNetworkRecord } from "../store/records.ts";
 import { type OverlayOptions, type SettingsRecord, writeSandRecord } from "../store/sand_records.ts";
-import { type Guard, MAX_PLAN_OPS, type Plan } from "../store/types.ts";
+import { type Guard, type Plan } from "../store/types.ts";
 import {
   derivedFrom,
   effectiveNetwork,
@@ -45,7 +45,7 @@ export interface PlannedNamed {
 const LONGEST_DOMAIN = 253 - 64;
 
 /** The named network of that name; undefined where there is none, or its overlay network is gone. */
-export function namedNetwork(view: View, name: string): NamedNetwork | undefined {
+export function namedNetwork(view: OverlayView, name: string): NamedNetwork | undefined {
   const id = view.networkNamed(name), record = id === undefined ? undefined : view.network(id);
   if (!record) return undefined;
   return { name, record, settings: view.space(record.id).settings ?? nothingSet(name) };
@@ -54,7 +54,7 @@ export function namedNetwork(view: View, name: string): NamedNetwork | undefined
 /**
  * Finds a named network, for plans and answers that need all of its records. Throws Refusal "not-found", "forbidden".
  */
-export function findNamed(view: View, name: string): NamedNetwork {
+export function findNamed(view: OverlayView, name: string): NamedNetwork {
   const named = namedNetwork(view, name);
   if (!named) throw new Refusal("not-found", `there is no network "${name}"`);
   const problem = networkProblem(view, named.record.id);
@@ -63,7 +63,7 @@ export function findNamed(view: View, name: string): NamedNetwork {
 }
 
 /** The guards of a new flat network's name. Throws Refusal "exists" where a named network has it. */
-export function guardFlatName(view: View, name: string): Guard[] {
+export function guardFlatName(view: OverlayView, name: string): Guard[] {
   if (namedNetwork(view, name)) {
     throw new Refusal(
       "exists",
@@ -77,7 +77,11 @@ export function guardFlatName(view: View, name: string): Guard[] {
  * Plans that a network is what the request says: it is made, adopted or changed. Fields and options that the request leaves out
  * are derived from then on.
  */
-export function planNamed(view: View, request: NamedRequest, options: NetworkOptions): PlannedNamed {
+export function planNamed(
+  view: OverlayView,
+  request: NamedRequest,
+  options: NewNetworkOptions,
+): PlannedNamed {
   const { network: { name } } = request;
   const existing = namedNetwork(view, name);
   if (existing) return planChangeNamed(view, existing, request);
@@ -87,7 +91,11 @@ export function planNamed(view: View, request: NamedRequest, options: NetworkOpt
   return request.id ? planAdoption(view, request, request.id) : planNew(view, request, options);
 }
 
-function planNew(view: View, { network, overlay }: NamedRequest, options: NetworkOptions): PlannedNamed {
+function planNew(
+  view: OverlayView,
+  { network, overlay }: NamedRequest,
+  options: NewNetworkOptions,
+): PlannedNamed {
   refuseIpv6(network);
   const { name, subnet4, gateways = [] } = checkNetwork(network);
   if (gateways.length > 1) {
@@ -110,7 +118,7 @@ function planNew(view: View, { network, overlay }: NamedRequest, options: Networ
   };
 }
 
-function planAdoption(view: View, { network, overlay }: NamedRequest, given: string): PlannedNamed {
+function planAdoption(view: OverlayView, { network, overlay }: NamedRequest, given: string): PlannedNamed {
   const id = given.toLowerCase(), record = view.network(id), { name } = network;
   const field = `network ${name}: overlay.id`;
   if (!record) throw new Refusal("not-found", `${field}: there is no overlay network "${given}"`);
@@ -139,7 +147,7 @@ function nothingSet(name: string): SettingsRecord {
 
 /** Completes the plan of a network that gets a name, which is neither that of another named network nor that of a flat one. */
 function withName(
-  view: View,
+  view: OverlayView,
   name: string,
   id: string,
   settings: SettingsRecord,
@@ -151,7 +159,11 @@ function withName(
 }
 
 /** Plans new settings of a named network; refuses what its machines forbid. */
-export function planChangeNamed(view: View, before: NamedNetwork, request: NamedRequest): PlannedNamed {
+export function planChangeNamed(
+  view: OverlayView,
+  before: NamedNetwork,
+  request: NamedRequest,
+): PlannedNamed {
   const { network, id, overlay, update = true } = request;
   const { name, record } = before;
   findNamed(view, name);
@@ -209,7 +221,7 @@ function sameSettings(a: NamedNetwork, b: NamedNetwork): boolean {
 }
 
 /** A plan that fails when an endpoint or a reservation of the network has changed. */
-function unchangedHolders(view: View, id: string, builder: PlanBuilder): void {
+function unchangedHolders(view: OverlayView, id: string, builder: PlanBuilder): void {
   for (const prefix of [view.keys.networkEndpoints(id), view.keys.reservations(id)]) {
     builder.unchanged(prefix, view.newestUnder(prefix));
   }
@@ -294,53 +306,4 @@ function inWordsOf<T>(name: string, plan: () => T): T {
       .replace(/^gateway:/, `network ${name}: gateways:`);
     throw new Refusal(error.code, message, { cause: error });
   }
-}
-
-/**
- * Plans the end of a named network: of its overlay network, claims, name, settings and reservations, in one transaction where it
- * holds them all. In several, the overlay network goes first, which ends the network for every reader, and the name last, by
- * which what is left is found.
- *
- * @param now RFC 3339 with nanoseconds.
- * @param found See {@link planDeleteNetwork}.
- */
-export function planDeleteNamed(view: View, name: string, now: string, found: Set<string>): readonly Plan[] {
-  const id = view.networkNamed(name);
-  if (id === undefined) {
-    if (found.has(name)) return [];
-    throw new Refusal("not-found", `there is no network "${name}"`);
-  }
-  found.add(name);
-  if (!view.network(id) && !found.has(id)) throw new Refusal("not-found", `there is no network "${name}"`);
-  const { plan, waitsFor } = planDeleteNetwork(view, id, now, found);
-  const plans = plan === undefined ? [] : "ops" in plan ? [plan] : plan;
-  // A host with an agent of SAND still has the network; what it leaves is swept once it is gone.
-  if (waitsFor.length) return plans;
-  const prefix = view.keys.reservations(id);
-  const whole = plans.map((plan) =>
-    new PlanBuilder().add(plan).unchanged(prefix, view.newestUnder(prefix)).plan()
-  );
-  return pack([...whole, ...remains(view, name, id)]);
-}
-
-/**
- * Plans the removal of what a network that is gone has left of its name, settings and reservations: SAND's agents and
- * `sand-agent-cli` do not know them. None for the name of a network that is there.
- */
-export function planNamesLeft(view: View, name: string): readonly Plan[] {
-  const id = view.networkNamed(name);
-  return id === undefined || view.network(id) ? [] : pack(remains(view, name, id));
-}
-
-/** Plans the removal of all records of a named network; the name itself goes last. Unreadable records go too. */
-function remains(view: View, name: string, id: string): Plan[] {
-  const { keys } = view,
-    gone = { key: keys.network(id), modRevision: view.guard(keys.network(id)).modRevision };
-  const own = keys.networkName(name);
-  const left = view.keysUnder(keys.namesOf(id));
-  const plans: Plan[] = [];
-  for (let i = 0; i < left.length; i += MAX_PLAN_OPS / 2) {
-    plans.push({ guards: [gone], ops: left.slice(i, i + MAX_PLAN_OPS / 2).map((remove) => ({ remove })) });
-  }
-  return [...plans, { guards: [gone, view.guard(own)], ops: [{ remove: own }] }];
 }

@@ -3,7 +3,8 @@ import { BitSet } from "../overlay/bit_set.ts";
 import { endpointRecord, network as sand } from "../overlay/testing.ts";
 import { keyOf } from "../store/keys.ts";
 import { effectiveNetwork } from "./effective.ts";
-import { findNamed, planDeleteNamed, planNamesLeft } from "./networks.ts";
+import { planDeleteNamed, planNamesLeft } from "./delete_network.ts";
+import { findNamed } from "./networks.ts";
 import { blue, idOf, namedLab } from "./testing.ts";
 
 const now = "2026-11-20T20:00:00.123456789Z";

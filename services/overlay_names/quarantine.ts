@@ -2,14 +2,14 @@
 import { Ip } from "../common/ip.ts";
 import { Refusal } from "../common/refusal.ts";
 import type { Attempts } from "../nex/steps.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import type { WithheldAddressRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import type { NamedNetwork } from "./effective.ts";
 
 /** The addresses in quarantine, lowest first. */
 export function declinedOf(
-  view: View,
+  view: OverlayView,
   { record }: NamedNetwork,
 ): (WithheldAddressRecord & { address: string })[] {
   const found = [...view.space(record.id).withheld].flatMap(([address, withheld]) => {
@@ -24,7 +24,7 @@ export function declinedOf(
  * @throws Refusal "not-found" for an address that is not in quarantine there
  */
 export function planDeleteDeclined(
-  view: View,
+  view: OverlayView,
   { name, record }: NamedNetwork,
   addresses: readonly string[],
   attempts: Attempts,

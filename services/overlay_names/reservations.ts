@@ -15,11 +15,12 @@ import { PlanBatch } from "../overlay/plan_batch.ts";
 import type { Space } from "../overlay/space.ts";
 import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
 import { macNumber } from "../overlay/state.ts";
-import type { View } from "../overlay/view.ts";
+import type { OverlayView } from "../overlay/view.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import { type ReservationRecord, writeSandRecord } from "../store/sand_records.ts";
 import type { Plan } from "../store/types.ts";
 import { effectiveRecord, type NamedNetwork } from "./effective.ts";
+import { type CanonicalMember, differs, refuseTwice } from "./canonical_member.ts";
 import { unsharedNames } from "./unshared_names.ts";
 
 /** A list of members of one network. */
@@ -36,21 +37,13 @@ export interface Reserved {
   readonly action: Action;
 }
 
-/** A request in canonical form. */
-interface Asked {
-  readonly mac: string;
-  readonly name: string | undefined;
-  readonly ip4: string | undefined;
-  readonly shared: boolean | undefined;
-}
-
 /**
  * The reservations of one named network under change. Address, MAC and name of each are its own among all reservations and
  * endpoints of the network; the address is claimed when it is made.
  */
 export class ReservationDraft {
   readonly #named: NamedNetwork;
-  readonly #view: View;
+  readonly #view: OverlayView;
   readonly #space: Space;
   readonly #domain: string;
   readonly #claims: Claims;
@@ -64,7 +57,12 @@ export class ReservationDraft {
    * @param now Milliseconds since the epoch.
    * @throws Refusal "forbidden" where what is stored cannot be planned on
    */
-  constructor(view: View, named: NamedNetwork, now: number, private readonly attempts = new Attempts()) {
+  constructor(
+    view: OverlayView,
+    named: NamedNetwork,
+    now: number,
+    private readonly attempts = new Attempts(),
+  ) {
     this.#named = named;
     this.#view = view;
     const { id } = named.record;
@@ -117,7 +115,7 @@ export class ReservationDraft {
     );
   }
 
-  #add(asked: Asked, force: boolean): Action {
+  #add(asked: CanonicalMember, force: boolean): Action {
     const before = this.#reservations.get(asked.mac);
     const difference = before && differs(before, asked);
     if (before && difference && !force) {
@@ -314,7 +312,7 @@ export class ReservationDraft {
   }
 
   /** A request in canonical form, its fields checked by themselves. */
-  #check(given: MemberRequest): Asked {
+  #check(given: MemberRequest): CanonicalMember {
     const mac = parseMac(given.mac), field = (f: string) => `member ${mac}: ${f}`;
     if (parseInt(mac.slice(0, 2), 16) & 1) {
       throw invalid(`${field("mac")}: ${mac} is a group address, which no machine has`);
@@ -333,17 +331,4 @@ export class ReservationDraft {
       shared: given.shared,
     };
   }
-}
-
-function refuseTwice(list: readonly Asked[]): void {
-  for (const field of ["mac", "ip4"] as const) {
-    const twice = firstTwice(list.flatMap((asked) => asked[field] ?? []));
-    if (twice) throw invalid(`${field}: ${twice} is in the list twice`);
-  }
-}
-
-/** The first field in which a member differs from the request, where an address that is not given may be any. */
-function differs(before: ReservationRecord, asked: Asked): string | undefined {
-  if (before.name !== asked.name) return "name";
-  return asked.ip4 !== undefined && asked.ip4 !== before.ip4 ? "ip4" : undefined;
 }

@@ -53,7 +53,7 @@ export async function change<T>(
     if (lost && !options.unconfirmed) refuseUnknownOutcome(lost, plans, refuses());
     if (plans instanceof Refusal) throw plans;
     let current: readonly Guard[] | undefined;
-    const own: Own = { keys: new Map(), prefixes: new Map() };
+    const own: CommittedKeys = { keys: new Map(), prefixes: new Map() };
     for (const made of plans) {
       const plan = after(own, made);
       const outcome = await commitSettled(store, plan, grouped, patienceMs);
@@ -96,7 +96,7 @@ export async function change<T>(
  * Reads from the mirror by `read`. A refusal counts only when etcd has been asked since this was called, and the mirror shows
  * what it held: then it is read once more. Throws Refusal then, or Refusal "unavailable".
  */
-export async function definitely<T, R>(store: ChangeStore<T>, read: () => R): Promise<R> {
+export async function confirmedRead<T, R>(store: ChangeStore<T>, read: () => R): Promise<R> {
   try {
     return read();
   } catch (error) {
@@ -138,13 +138,13 @@ export async function confirm<T>(store: ChangeStore<T>, patienceMs = 10_000): Pr
 }
 
 /** The writes of the earlier plans of a list: the keys, and when a plan that guarded a prefix was committed. */
-interface Own {
+interface CommittedKeys {
   readonly keys: Map<string, number>;
   readonly prefixes: Map<string, number>;
 }
 
 /** The plan with its guards as the earlier plans of its list, which held them too, left what they are about. */
-function after({ keys, prefixes }: Own, plan: Plan): Plan {
+function after({ keys, prefixes }: CommittedKeys, plan: Plan): Plan {
   const guards = plan.guards.map(({ key, modRevision }) => ({
     key,
     modRevision: keys.get(key) ?? modRevision,

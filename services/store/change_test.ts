@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../common/refusal.ts";
-import { change, type ChangeOptions, definitely } from "./change.ts";
+import { change, type ChangeOptions, confirmedRead } from "./change.ts";
 import type { ChangeStore } from "./change_store.ts";
 import { UnknownOutcome } from "./errors.ts";
 import { MemoryStore } from "./memory_store.ts";
@@ -138,11 +138,11 @@ Deno.test("definitely() refuses only by a mirror that is confirmed", async () =>
     return key;
   };
   lab.put("/a/x");
-  assert.equal(await definitely(lab.store, read("/a/x")), "/a/x");
-  await assert.rejects(definitely(lab.store, read("/a/y")), { code: "not-found" });
+  assert.equal(await confirmedRead(lab.store, read("/a/x")), "/a/x");
+  await assert.rejects(confirmedRead(lab.store, read("/a/y")), { code: "not-found" });
   lab.away = true;
-  await assert.rejects(definitely(lab.store, read("/a/y")), { code: "unavailable" });
-  assert.equal(await definitely(lab.store, read("/a/x")), "/a/x");
+  await assert.rejects(confirmedRead(lab.store, read("/a/y")), { code: "unavailable" });
+  assert.equal(await confirmedRead(lab.store, read("/a/x")), "/a/x");
 });
 
 const unknownOutcome = {

@@ -7,7 +7,7 @@ import { remedyFor, verdictOf } from "./failure.ts";
 import { Fence } from "./fence.ts";
 import { keyOf as nexKeyOf } from "./keys.ts";
 import { currentOf, decodeTxn, encodeSharedTxn, encodeTxn, type TxnResponse } from "./messages.ts";
-import { type Committer, type Guard, keyOf, MAX_TXN_OPS, type Outcome, type Plan } from "./types.ts";
+import { type CommitOutcome, type Committer, type Guard, keyOf, MAX_TXN_OPS, type Plan } from "./types.ts";
 
 export interface CommitterOptions {
   /** Returns the key of this process's fence, see {@link Fence}, for a name. Default: the key of names and addresses. */
@@ -20,7 +20,7 @@ export interface CommitterOptions {
 
 interface Waiting {
   readonly plan: Plan;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly resolve: (outcome: CommitOutcome) => void;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -64,7 +64,7 @@ export class StoreCommitter implements Committer {
     return this.#refused;
   }
 
-  async commit(plan: Plan): Promise<Outcome> {
+  async commit(plan: Plan): Promise<CommitOutcome> {
     check(plan);
     const { answer, fence } = await this.#txn([plan], (fence) => encodeTxn(plan, fence));
     return outcomeOf(plan, answer, answer.header.revision, fence);
@@ -80,7 +80,7 @@ export class StoreCommitter implements Committer {
     this.#fence.close();
   }
 
-  async commitGrouped(plan: Plan): Promise<Outcome> {
+  async commitGrouped(plan: Plan): Promise<CommitOutcome> {
     check(plan);
     if (weight(plan) > GROUPED_OPS || size(plan) > GROUPED_SIZE) return await this.commit(plan);
     return await new Promise((resolve, reject) => {
@@ -250,7 +250,7 @@ class Touched {
   }
 }
 
-function outcomeOf(plan: Plan, answer: TxnResponse, revision: number, fence?: Guard): Outcome {
+function outcomeOf(plan: Plan, answer: TxnResponse, revision: number, fence?: Guard): CommitOutcome {
   return answer.succeeded
     ? { committed: true, revision }
     : { committed: false, current: currentOf(plan, answer.found, fence) };

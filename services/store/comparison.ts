@@ -23,13 +23,13 @@ export class Comparison {
   readonly parts: readonly FollowedPart[];
   /** How many callers wait for it. */
   waiting = 0;
-  readonly #sides: Map<FollowedPart, Side>;
+  readonly #sides: Map<FollowedPart, PartComparison>;
   readonly #over = unobserved<boolean>();
 
   /** @param version The newest mod revision that the mirror has seen of a key; 0: absent. */
   constructor(parts: readonly FollowedPart[], version: (key: string) => number) {
     this.parts = parts;
-    this.#sides = new Map(parts.map((part) => [part, new Side(part.size, version)]));
+    this.#sides = new Map(parts.map((part) => [part, new PartComparison(part.size, version)]));
   }
 
   /**
@@ -79,7 +79,7 @@ export class Comparison {
 }
 
 /** The comparison of one part. */
-class Side {
+class PartComparison {
   /** The revision of etcd's answer; Infinity before that. */
   revision = Infinity;
   /** The events that were taken before etcd's answer. */

@@ -2,10 +2,10 @@
 import { abortable, deadline, delay } from "../common/async.ts";
 import type { Comparison } from "./comparison.ts";
 import type { EtcdConnection } from "./connection.ts";
-import type { Header } from "./messages.ts";
+import type { ResponseHeader } from "./messages.ts";
 import type { MirrorData } from "./mirror_data.ts";
 import { SharedRequest } from "./shared_request.ts";
-import type { Look } from "./skipped.ts";
+import type { SkippedEventCheck } from "./skipped.ts";
 import type { Watch } from "./watch.ts";
 
 /** How long etcd may take to send events that it has, in ms: it turns to a watcher that it has put aside every 100 ms. */
@@ -22,7 +22,7 @@ export interface Confirmed {
   readonly settleMs: number;
   readonly closing: AbortSignal;
   /** The watch that runs, and what looks for events that it skips. */
-  watching(): { readonly watch: Watch; readonly look: Look } | undefined;
+  watching(): { readonly watch: Watch; readonly look: SkippedEventCheck } | undefined;
   /** True while the data is known to be of another store than etcd's. */
   isRelistNeeded(): boolean;
   relist(reason: string): void;
@@ -30,7 +30,7 @@ export interface Confirmed {
 
 /** The state that callers which wait for a confirmation share. */
 export class Confirmation {
-  readonly #heads: SharedRequest<Header>;
+  readonly #heads: SharedRequest<ResponseHeader>;
   readonly #comparisons: SharedRequest<Comparison>;
 
   constructor(private readonly mirror: Confirmed) {

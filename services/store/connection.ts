@@ -21,11 +21,11 @@ import {
   decodeRanges,
   encodeRange,
   encodeRanges,
-  type Header,
   type KeyValue,
   type RangeRequest,
   type RangeResponse,
   rangeUnder,
+  type ResponseHeader,
 } from "./messages.ts";
 import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
 import { PAGE_SIZE, SHARED_PAGE_SIZE, sizeAfter } from "./page_size.ts";
@@ -54,7 +54,7 @@ export interface ListOptions {
 export interface Page {
   /** The index of the listed name to which the keys belong. */
   readonly index: number;
-  readonly header: Header;
+  readonly header: ResponseHeader;
   readonly kvs: readonly KeyValue[];
 }
 
@@ -127,7 +127,7 @@ export class EtcdConnection {
   }
 
   /** Cluster id and newest revision, agreed on by a majority. Throws Refusal "unavailable". */
-  async head(): Promise<Header> {
+  async head(): Promise<ResponseHeader> {
     return (await this.range({ key: "\0", keysOnly: true })).header;
   }
 
@@ -162,9 +162,9 @@ export class EtcdConnection {
    */
   async written(
     names: readonly { readonly name: string; readonly after: number }[],
-  ): Promise<{ readonly header: Header; readonly ranges: readonly RangeResponse[] }> {
+  ): Promise<{ readonly header: ResponseHeader; readonly ranges: readonly RangeResponse[] }> {
     const ranges: RangeResponse[] = [];
-    let header: Header | undefined;
+    let header: ResponseHeader | undefined;
     for (let from = 0; from < names.length; from += MAX_TXN_OPS) {
       const revision = header?.revision ?? 0;
       const requests = names.slice(from, from + MAX_TXN_OPS).map(({ name, after }) => ({

@@ -4,27 +4,27 @@ import { messageOf, Refusal } from "../common/refusal.ts";
 import type { TlsMaterial } from "../common/tls.ts";
 import { EtcdConnection, type MemberStatus } from "./connection.ts";
 import { callReason, remedyFor } from "./failure.ts";
-import type { Status } from "../common/service_status.ts";
+import type { ServiceStatus } from "../common/service_status.ts";
 
 const PATIENCE = 2_000, SETTING = "etcd.endpoints";
 
 /** The answer of one member. */
-export interface Asked extends MemberStatus {
+export interface MemberAnswer extends MemberStatus {
   /** Why it refuses to read a key, although it answers. */
   readonly refusal?: string | undefined;
 }
 
-type Trouble = Status["problems"][number];
+type Trouble = ServiceStatus["problems"][number];
 
 /** Asks every member for its status and for a key, since it may answer the one and refuse the other. */
 export async function etcdStatus(
   endpoints: readonly string[],
   tls: TlsMaterial | undefined,
-): Promise<Status[]> {
+): Promise<ServiceStatus[]> {
   return statusRows(await Promise.all(endpoints.map((endpoint) => askMember(endpoint, tls))));
 }
 
-async function askMember(endpoint: string, tls: TlsMaterial | undefined): Promise<Asked> {
+async function askMember(endpoint: string, tls: TlsMaterial | undefined): Promise<MemberAnswer> {
   const connection = new EtcdConnection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
   try {
     const [member = { endpoint, answers: false, problem: "it was not asked" }] = await connection.status();
@@ -40,7 +40,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** A row for each member. A problem of the cluster is shown once, with the first member that it concerns. */
-export function statusRows(members: readonly Asked[]): Status[] {
+export function statusRows(members: readonly MemberAnswer[]): ServiceStatus[] {
   const told = new Set<string>();
   const once = (trouble: Trouble) => {
     if (told.has(trouble.what)) return [];
@@ -48,7 +48,7 @@ export function statusRows(members: readonly Asked[]): Status[] {
     return [trouble];
   };
   const versions = new Set<string>();
-  return members.map((member): Status => {
+  return members.map((member): ServiceStatus => {
     const { endpoint: address, answers, revision, version } = member;
     const troubles = troublesOf(member, members), warnings = warningsOf(member, versions);
     return {
@@ -68,7 +68,7 @@ export function statusRows(members: readonly Asked[]): Status[] {
 const OLDEST = [3, 5] as const;
 
 /** The advice about an older version, with the first member that has it. */
-function warningsOf({ version }: Asked, told: Set<string>): string[] {
+function warningsOf({ version }: MemberAnswer, told: Set<string>): string[] {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? "")?.map(Number) ?? [];
   if (version === undefined || major === undefined || minor === undefined || told.has(version)) return [];
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return [];
@@ -80,7 +80,7 @@ function warningsOf({ version }: Asked, told: Set<string>): string[] {
   ];
 }
 
-function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {
+function troublesOf(member: MemberAnswer, members: readonly MemberAnswer[]): Trouble[] {
   const { endpoint, answers, alarms = [], problem, refusal, revision } = member;
   if (!answers) {
     const reason = problem ?? "no reason given";
@@ -111,7 +111,7 @@ function troublesOf(member: Asked, members: readonly Asked[]): Trouble[] {
 }
 
 /** The problem of a member without a leader: it is cut off from the others, or there are too few. */
-function leaderless({ endpoint }: Asked, members: readonly Asked[]): Trouble {
+function leaderless({ endpoint }: MemberAnswer, members: readonly MemberAnswer[]): Trouble {
   const led = members.filter(({ answers, problem }) => answers && problem === undefined);
   if (led.length) {
     return {

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
-import { type Asked, statusRows } from "./etcd_status.ts";
+import { type MemberAnswer, statusRows } from "./etcd_status.ts";
 
 const endpoints = ["http://10.0.0.1:2379", "http://10.0.0.2:2379", "http://10.0.0.3:2379"] as const;
 
-function well(endpoint: string, memberId: bigint): Asked {
+function well(endpoint: string, memberId: bigint): MemberAnswer {
   return { endpoint, answers: true, version: "3.5.0", memberId, revision: 7, dbSize: 1, alarms: [] };
 }
 
 /** Three members, of which some are as given. */
-function cluster(...changes: readonly (Partial<Asked> | undefined)[]): Asked[] {
+function cluster(...changes: readonly (Partial<MemberAnswer> | undefined)[]): MemberAnswer[] {
   return endpoints.map((endpoint, i) => ({ ...well(endpoint, BigInt(i + 1)), ...changes[i] }));
 }
 
-function problems(members: readonly Asked[]) {
+function problems(members: readonly MemberAnswer[]) {
   return statusRows(members).map(({ ready, reachable, problems }) => [ready, reachable, problems.length]);
 }
 

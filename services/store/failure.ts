@@ -3,7 +3,7 @@ import { status as Code } from "@grpc/grpc-js";
 import { messageOf } from "../common/refusal.ts";
 
 /** The consequence of a failed call for the request that it carried. */
-export type Verdict =
+export type FailureClass =
   | "not-sent" // nothing left this process, or the member turned it away unread: another member may be asked
   | "refused" // etcd read it and did nothing
   | "unknown"; // it may have happened
@@ -34,7 +34,7 @@ const refusals: ReadonlySet<number> = new Set([
 ]);
 
 /** The consequence of an error for the call's request; it is unknown for an error that is not one of gRPC. */
-export function verdictOf(error: unknown): Verdict {
+export function verdictOf(error: unknown): FailureClass {
   if (!isCallError(error)) return "unknown";
   const { code, details } = error;
   if (details === noLeader) return "not-sent";

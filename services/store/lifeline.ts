@@ -10,7 +10,10 @@ const { createResolver, registerResolver, statusOrFromValue } = experimental;
 const SCHEME = "lifeline", SIGNAL = "strand.lifeline";
 
 /** The target of a channel to `address`, like `10.0.0.1:2379`, and the options that tie its sockets to `signal`. */
-export function tiedTo(signal: AbortSignal, address: string): { target: string; options: ChannelOptions } {
+export function targetUntilAborted(
+  signal: AbortSignal,
+  address: string,
+): { target: string; options: ChannelOptions } {
   return { target: `${SCHEME}:${address}`, options: { [SIGNAL]: signal } };
 }
 

@@ -1,7 +1,7 @@
 /** Waits for the etcd locks that SAND's older agents take. */
 import { Refusal } from "../common/refusal.ts";
 import { delay } from "../common/async.ts";
-import type { Committer, Guard, Outcome, Plan } from "./types.ts";
+import type { CommitOutcome, Committer, Guard, Plan } from "./types.ts";
 
 export interface LockWaitOptions {
   /** True for keys that are locks, which no plan of ours ever writes. */
@@ -26,7 +26,7 @@ export interface Locked {
  * Both methods throw Refusal "unavailable" with the lock's key when it is held for longer than that.
  */
 export function waitForLocks(store: Locked, options: LockWaitOptions): Committer {
-  const settle = async (outcome: Outcome) => {
+  const settle = async (outcome: CommitOutcome) => {
     if (!outcome.committed) {
       for (const { key } of outcome.current) if (options.isLock(key)) await released(store, key, options);
     }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { waitForLocks } from "./lock_wait.ts";
-import type { Guard, Outcome, Plan } from "./types.ts";
+import type { CommitOutcome, Guard, Plan } from "./types.ts";
 
 const plan: Plan = { guards: [], ops: [{ put: "/a", value: "1" }] };
 const isLock = (key: string) => key.startsWith("/etcd-lock/");
 
-function store(outcome: Outcome, heldFor: number) {
+function store(outcome: CommitOutcome, heldFor: number) {
   let asked = 0;
   const commit = () => Promise.resolve(outcome);
   return {
@@ -16,7 +16,7 @@ function store(outcome: Outcome, heldFor: number) {
   };
 }
 
-const conflict = (key: string): Outcome => ({ committed: false, current: [{ key, modRevision: 7 }] });
+const conflict = (key: string): CommitOutcome => ({ committed: false, current: [{ key, modRevision: 7 }] });
 
 Deno.test("waitForLocks() tells a conflict with a lock when the lock is gone", async () => {
   for (const method of ["commit", "commitGrouped"] as const) {

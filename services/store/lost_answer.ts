@@ -2,9 +2,9 @@
 import { Refusal } from "../common/refusal.ts";
 import type { ChangeStore } from "./change_store.ts";
 import { UnknownOutcome } from "./errors.ts";
-import { type Fate, fateOf } from "./fate.ts";
+import { type LostCommitOutcome, outcomeOfLostCommit } from "./lost_commit_outcome.ts";
 import { delay, TimeLimit } from "../common/async.ts";
-import { type Guard, keyOf, type Outcome, type Plan } from "./types.ts";
+import { type CommitOutcome, type Guard, keyOf, type Plan } from "./types.ts";
 
 const RETRY_MS = 250;
 
@@ -12,7 +12,7 @@ const RETRY_MS = 250;
 export interface Lost {
   readonly lost: UnknownOutcome;
   readonly plan: Plan;
-  readonly fate: Fate;
+  readonly fate: LostCommitOutcome;
 }
 
 /** A change that was applied, and then undone by another process, is not reported as refused, and not made again. */
@@ -44,7 +44,7 @@ export async function commitSettled<T>(
   plan: Plan,
   grouped: boolean,
   patienceMs: number,
-): Promise<Outcome | { committed: false; current: readonly Guard[] } & Lost> {
+): Promise<CommitOutcome | { committed: false; current: readonly Guard[] } & Lost> {
   const { mirror } = store, { revision } = mirror.state;
   const before = new Map(plan.ops.map((op) => [keyOf(op), mirror.version(keyOf(op))]));
   for (const { key, modRevision } of plan.guards) before.set(key, modRevision);
@@ -54,7 +54,7 @@ export async function commitSettled<T>(
     if (!(error instanceof UnknownOutcome)) throw error;
     const current = await readAgain(store, [...before.keys()], error, patienceMs);
     const now = new Map(current.map(({ key, modRevision }) => [key, modRevision]));
-    const fate = fateOf(plan, before, now, (key) => !mirror.existedSince(key, revision));
+    const fate = outcomeOfLostCommit(plan, before, now, (key) => !mirror.existedSince(key, revision));
     return { committed: false, current, lost: error, plan, fate };
   }
 }

@@ -1,6 +1,6 @@
 /** Collects this machine's problems for `strand status` and the dashboard, from its services and the members of their etcd. */
 import { type Config, type EtcdSettings, loadConfig } from "../common/config.ts";
-import { serviceStatus, type Status } from "../common/service_status.ts";
+import { type ServiceStatus, serviceStatus } from "../common/service_status.ts";
 import { etcdStatus } from "./etcd_status.ts";
 
 /** The services that a machine may have. */
@@ -16,7 +16,7 @@ export async function machineStatus(
   config: Config,
   file: string | undefined,
   asked: readonly string[],
-): Promise<Status[]> {
+): Promise<ServiceStatus[]> {
   const [stores, services] = await Promise.all([
     Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
     Promise.all(
@@ -33,7 +33,7 @@ export async function machineStatus(
     ["gatewayd", false],
     ["dashboard", false],
   ]);
-  const expected = ({ service, reachable }: Status) =>
+  const expected = ({ service, reachable }: ServiceStatus) =>
     reachable || asked.includes(service) || (optional.get(service) ?? true);
   return [...stores.flat(), ...services.filter(expected)];
 }

@@ -13,7 +13,7 @@ import type { TlsMaterial } from "../common/tls.ts";
 import { afterTime } from "./call_timer.ts";
 import { isLate, lateCall, notConnected } from "./failure.ts";
 import { KeptStream } from "./kept_stream.ts";
-import { tiedTo } from "./lifeline.ts";
+import { targetUntilAborted } from "./lifeline.ts";
 import { decodeRange, encodeRange } from "./messages.ts";
 import type { RawStream } from "./raw_stream.ts";
 import { unaryCall } from "./unary_call.ts";
@@ -153,7 +153,7 @@ export class EtcdMember {
 
   #newClient(): [Client, AbortController] {
     const lifeline = new AbortController();
-    const { target, options } = tiedTo(lifeline.signal, this.#address);
+    const { target, options } = targetUntilAborted(lifeline.signal, this.#address);
     const all = { ...channelOptions, ...this.#security.options, ...options };
     return [new Client(target, this.#security.credentials, all), lifeline];
   }

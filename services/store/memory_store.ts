@@ -1,7 +1,17 @@
 /** A store in memory that behaves like etcd, for tests and dry runs. */
 import { messageOf } from "../common/refusal.ts";
 import { QuarantinedKeys } from "./quarantined_keys.ts";
-import type { Change, Committer, Entry, Guard, Mirror, Outcome, Plan, PrefixGuard, Schema } from "./types.ts";
+import type {
+  Change,
+  CommitOutcome,
+  Committer,
+  Entry,
+  Guard,
+  Mirror,
+  Plan,
+  PrefixGuard,
+  Schema,
+} from "./types.ts";
 import { MAX_PLAN_OPS } from "./types.ts";
 
 /**
@@ -45,17 +55,17 @@ export class MemoryStore<T> implements Committer {
     reached: () => Promise.resolve(),
   };
 
-  commit(plan: Plan): Promise<Outcome> {
+  commit(plan: Plan): Promise<CommitOutcome> {
     this.beforeCommit?.();
     return Promise.resolve(this.write(plan));
   }
 
-  commitGrouped(plan: Plan): Promise<Outcome> {
+  commitGrouped(plan: Plan): Promise<CommitOutcome> {
     return this.commit(plan);
   }
 
   /** Applies a plan at once. Throws what etcd would refuse: too many operations, or one key twice. */
-  write(plan: Plan): Outcome {
+  write(plan: Plan): CommitOutcome {
     const keys = plan.ops.map((op) => "put" in op ? op.put : op.remove);
     if (new Set(keys).size < keys.length) throw new Error(`one key twice in ${keys.join(" ")}`);
     if (this.revision > 1 && Math.max(keys.length, plan.guards.length) > MAX_PLAN_OPS) {

@@ -15,7 +15,7 @@ import * as etcd from "../../proto/gen/etcd.ts";
 import type { Guard, Plan } from "./types.ts";
 
 /** The cluster that answered, and its revision. */
-export interface Header {
+export interface ResponseHeader {
   readonly clusterId: bigint;
   readonly revision: number;
 }
@@ -43,7 +43,7 @@ export interface RangeRequest {
 }
 
 export interface RangeResponse {
-  readonly header: Header;
+  readonly header: ResponseHeader;
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;
   /** How many keys are in the range, whatever the request leaves out. */
@@ -51,7 +51,7 @@ export interface RangeResponse {
 }
 
 export interface TxnResponse {
-  readonly header: Header;
+  readonly header: ResponseHeader;
   readonly succeeded: boolean;
   /** The result of the failure branch: the mod revisions of guarded keys that exist. */
   readonly found: ReadonlyMap<string, number>;
@@ -65,7 +65,7 @@ export interface WatchEvent {
 }
 
 export interface WatchResponse {
-  readonly header: Header;
+  readonly header: ResponseHeader;
   readonly watchId: number;
   readonly created: boolean;
   readonly canceled: boolean;
@@ -79,7 +79,7 @@ export interface WatchResponse {
 
 /** The answer of Maintenance.Status: how a member describes itself. */
 export interface StatusResponse {
-  readonly header: Header & { readonly memberId: bigint };
+  readonly header: ResponseHeader & { readonly memberId: bigint };
   readonly version: string;
   /** Bytes of its database file. */
   readonly dbSize: number;
@@ -319,7 +319,7 @@ function eventFrom({ type, kv }: etcd.Event): WatchEvent {
 
 const noHeader = { clusterId: 0n, memberId: 0n, revision: 0 };
 
-function headerFrom(header: etcd.ResponseHeader | null): Header & { readonly memberId: bigint } {
+function headerFrom(header: etcd.ResponseHeader | null): ResponseHeader & { readonly memberId: bigint } {
   if (!header) return noHeader;
   const { clusterId, memberId, revision } = header;
   return { clusterId, memberId, revision: Number(revision) };

@@ -7,7 +7,7 @@ import type { EtcdMember } from "./member.ts";
 import { type Listed, MirrorData } from "./mirror_data.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import { type FollowedPart, newPart } from "./followed_parts.ts";
-import { type FoundSkipped, type Look, lookForSkipped } from "./skipped.ts";
+import { checkForSkipped, type FoundSkipped, type SkippedEventCheck } from "./skipped.ts";
 import { SyncState } from "./sync_state.ts";
 import { abortable, delay, unobserved } from "../common/async.ts";
 import type { Change, Entry, Guard, Mirror, MirrorState, Schema } from "./types.ts";
@@ -52,7 +52,7 @@ export class StoreMirror<T> implements Mirror<T> {
   #relistReason: string | undefined = "the first listing";
   /** Settles when the current attempt to get in sync has succeeded or failed. */
   #resumed = unobserved<void>();
-  #watching: { readonly watch: Watch; readonly look: Look } | undefined;
+  #watching: { readonly watch: Watch; readonly look: SkippedEventCheck } | undefined;
   /** The member that was watched last. */
   #watched: EtcdMember | undefined;
   /** Ends the current watch. */
@@ -275,7 +275,7 @@ export class StoreMirror<T> implements Mirror<T> {
     // A comparison may have found it out while nothing was watched.
     if (this.#relistReason !== undefined) throw new RelistNeeded(this.#relistReason);
     // The store that is watched from now on may be another one, which was restored.
-    if (!listed) this.#data.doubt();
+    if (!listed) this.#data.invalidateEqualRevisions();
     const watch = await Watch.open(this.#connection, this.#data.clusterId, {
       created: () => this.#sync.onInSync(this.#data.revision),
       events: (part, events) => this.#data.take(part, events),
@@ -284,7 +284,7 @@ export class StoreMirror<T> implements Mirror<T> {
     const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
     this.#watched = watch.member;
     const { checkEveryMs = 300_000, settleMs = SETTLE_MS } = this.#options;
-    const look = lookForSkipped({
+    const look = checkForSkipped({
       connection: this.#connection,
       parts: this.#data.parts,
       table: this.#data.table,

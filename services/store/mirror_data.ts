@@ -4,25 +4,25 @@
  */
 import { Comparisons } from "./comparison.ts";
 import type { EtcdConnection } from "./connection.ts";
-import type { Header, WatchEvent } from "./messages.ts";
+import type { ResponseHeader, WatchEvent } from "./messages.ts";
 import { type FollowedPart, FollowedParts, newPart } from "./followed_parts.ts";
 import { Removals } from "./removals.ts";
 import { Subscribers } from "./subscribers.ts";
-import { Listing, Table } from "./table.ts";
+import { Listing, RecordTable } from "./table.ts";
 import type { MirrorEvent } from "./mirror_log.ts";
 import type { Change, Schema } from "./types.ts";
 import { Waiters } from "./waiters.ts";
 import { RelistNeeded } from "./watch.ts";
 
 /** The contents of some parts at one revision. */
-export interface Listed<T> extends Header {
+export interface Listed<T> extends ResponseHeader {
   readonly listing: Listing<T>;
 }
 
 /** The records and parts of one mirror, without its connection. */
 export class MirrorData<T> {
   readonly parts = new FollowedParts();
-  readonly table: Table<T>;
+  readonly table: RecordTable<T>;
   readonly waiters: Waiters;
   readonly comparisons: Comparisons;
   readonly subscribers: Subscribers<T>;
@@ -32,7 +32,7 @@ export class MirrorData<T> {
 
   /** @param report Is called for each record that cannot be parsed and each subscriber that throws. */
   constructor(schema: Schema<T>, report: (event: MirrorEvent) => void) {
-    this.table = new Table(schema, (key, reason) => report({ kind: "bad-record", key, reason }));
+    this.table = new RecordTable(schema, (key, reason) => report({ kind: "bad-record", key, reason }));
     this.subscribers = new Subscribers((error) => report({ kind: "listener-failed", error }));
     for (const prefix of schema.prefixes) this.parts.add(newPart(prefix));
     const version = (key: string) => this.table.version(key);
@@ -62,7 +62,7 @@ export class MirrorData<T> {
   }
 
   /** Returns how an answer contradicts this data, which was at `revision` when the request was sent; undefined: it does not. */
-  contradiction(answer: Header, revision: number): string | undefined {
+  contradiction(answer: ResponseHeader, revision: number): string | undefined {
     if (answer.clusterId !== this.#clusterId) return "another cluster answers";
     if (answer.revision >= revision) return undefined;
     return `the store went back from revision ${revision} to ${answer.revision}`;
@@ -71,7 +71,7 @@ export class MirrorData<T> {
   /** Reads the parts from etcd at one revision, and changes nothing here yet. */
   async list(connection: EtcdConnection, parts: readonly FollowedPart[]): Promise<Listed<T>> {
     const listing = new Listing(this.table);
-    let head: Header | undefined;
+    let head: ResponseHeader | undefined;
     for await (const { index, header, kvs } of connection.list(parts.map(({ prefix }) => prefix))) {
       if (head && head.clusterId !== header.clusterId) throw new RelistNeeded("two clusters answer in turn");
       head = header;
@@ -93,7 +93,7 @@ export class MirrorData<T> {
   }
 
   /** Forgets up to when this data is equal to etcd's: until all of it has been compared again, that is not known. */
-  doubt(): void {
+  invalidateEqualRevisions(): void {
     for (const part of this.parts.all()) part.equal = 0;
     this.comparisons.endAll();
   }

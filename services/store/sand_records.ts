@@ -12,7 +12,7 @@ import * as schema from "./sand_schemas.ts";
 
 export type {
   AllocationRecord,
-  AllowedAddress,
+  AllowedAddressRecord,
   AppliedRecord,
   AttachmentRecord,
   CursorRecord,

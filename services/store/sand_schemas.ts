@@ -261,7 +261,7 @@ export const repairs = z.looseObject({
   })),
 });
 
-/** The claim of an agent on a host's name, see services/agent/name_claim.ts. */
+/** The claim of an agent on a host's name, see services/agent/store_guard/name_claim.ts. */
 export const nameClaim = z.looseObject({
   /** Random, different for each run of the agent. */
   start: text,
@@ -299,5 +299,5 @@ export type ReservationRecord = z.infer<typeof reservation>;
 export type WithheldAddressRecord = z.infer<typeof withheldAddress>;
 export type FormerAddressRecord = z.infer<typeof formerAddress>;
 export type HeldAddressRecord = z.infer<typeof heldAddress>;
-export type AllowedAddress = z.infer<typeof allowed>;
+export type AllowedAddressRecord = z.infer<typeof allowed>;
 export type NameClaimRecord = z.infer<typeof nameClaim>;

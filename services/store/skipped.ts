@@ -7,7 +7,7 @@ import type { EtcdConnection } from "./connection.ts";
 import type { FollowedParts } from "./followed_parts.ts";
 import { selfCheck } from "./self_check.ts";
 import { SharedRequest } from "./shared_request.ts";
-import type { Table } from "./table.ts";
+import type { RecordTable } from "./table.ts";
 import { abortable, delay, repeat } from "../common/async.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
@@ -28,7 +28,7 @@ export interface FoundSkipped {
 export interface Compared {
   readonly connection: EtcdConnection;
   readonly parts: FollowedParts;
-  readonly table: Pick<Table<unknown>, "keys" | "version">;
+  readonly table: Pick<RecordTable<unknown>, "keys" | "version">;
   readonly waiters: Waiters;
   readonly watch: Watch;
   /** Is called when an event was skipped: the mirror has to list everything again. */
@@ -45,14 +45,14 @@ export interface LookOptions {
 }
 
 /** The search for skipped events. */
-export interface Look {
+export interface SkippedEventCheck {
   /** Compares everything now; resolves when that is done, or could not be. */
   now(): Promise<void>;
   stop(): void;
 }
 
 /** Looks for skipped events until it is stopped. */
-export function lookForSkipped(compared: Compared, options: LookOptions): Look {
+export function checkForSkipped(compared: Compared, options: LookOptions): SkippedEventCheck {
   const over = new AbortController();
   const { firstCheckMs, checkEveryMs } = options;
   let every = Math.min(firstCheckMs, checkEveryMs);

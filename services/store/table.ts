@@ -42,7 +42,7 @@ class Plain<T> extends Map<string, Entry<T>> {
 }
 
 /** The records of a mirror: the last valid record of every key, and the revisions of keys without one. */
-export class Table<T> {
+export class RecordTable<T> {
   readonly entries: Entries<T>;
   readonly quarantined = new QuarantinedKeys();
   /** The newest mod revision of keys that are quarantined or not ours. */
@@ -122,7 +122,7 @@ export class Listing<T> {
   /** The keys that the table has in the listed version already. */
   readonly #same: string[] = [];
 
-  constructor(private readonly table: Table<T>) {}
+  constructor(private readonly table: RecordTable<T>) {}
 
   add(part: FollowedPart, kvs: readonly KeyValue[]): void {
     let news = this.#news.get(part);

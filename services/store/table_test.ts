@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FollowedParts, newPart } from "./followed_parts.ts";
-import { Listing, Table } from "./table.ts";
+import { Listing, RecordTable } from "./table.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const kv = (key: string, value: string, modRevision: number) => ({
@@ -20,7 +20,12 @@ function numbers() {
   const part = newPart("/", true);
   const parts = new FollowedParts();
   parts.add(part);
-  return { bad, part, parts, table: new Table<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)) };
+  return {
+    bad,
+    part,
+    parts,
+    table: new RecordTable<number>({ prefixes: ["/"], parse }, (key) => bad.push(key)),
+  };
 }
 
 Deno.test("Table keeps the good record behind a bad one, until a good one or a removal", () => {

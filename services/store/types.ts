@@ -76,7 +76,7 @@ export interface Plan {
 }
 
 /** The answer of etcd. On a conflict, `current` holds the mod revision that each guarded key has (0: absent). */
-export type Outcome =
+export type CommitOutcome =
   | { readonly committed: true; readonly revision: number }
   | { readonly committed: false; readonly current: readonly Guard[] };
 
@@ -93,12 +93,12 @@ export interface Committer {
    * was written), and {@link UnknownOutcome} when the answer was lost after the request was sent: the plan has been
    * written by then or never will be. Where not even that can be established, Refusal "unavailable" says so.
    */
-  commit(plan: Plan): Promise<Outcome>;
+  commit(plan: Plan): Promise<CommitOutcome>;
   /**
    * Commits a plan together with other small plans of this process in a shared transaction (group commit):
    * each plan keeps its own guards, and one that conflicts does not fail its neighbours.
    */
-  commitGrouped(plan: Plan): Promise<Outcome>;
+  commitGrouped(plan: Plan): Promise<CommitOutcome>;
 }
 
 /** A mirror's state, for readiness, metrics and `status`. */

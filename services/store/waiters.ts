@@ -9,7 +9,7 @@ export interface Need {
   readonly revision: number;
 }
 
-export interface Shown {
+export interface MirrorVersions {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
   /** The revision up to which the mirror has every event of the key; Infinity for keys that it does not follow. */
@@ -36,7 +36,7 @@ export class Waiters {
   readonly #waiters = new Set<Waiter>();
   #first = Promise.withResolvers<void>();
 
-  constructor(private readonly shown: Shown) {}
+  constructor(private readonly shown: MirrorVersions) {}
 
   get size(): number {
     return this.#waiters.size;

@@ -1,6 +1,6 @@
 /** How containers learn the MACs of a network's addresses: of one that another endpoint has now, and where there are many. */
 import assert from "node:assert/strict";
-import { type Host, Process } from "../lab/host.ts";
+import { type LabHost, Process } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { pings, reaches, SteadyPing } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
@@ -9,7 +9,7 @@ const ADDRESS = "10.0.0.77";
 const mac = (n: number) => `06:00:00:00:00:0${n}`;
 
 /** Announcements of the address that a container hears, by MAC. */
-async function hearing(container: Host): Promise<{ heard: string[]; process: Process }> {
+async function hearing(container: LabHost): Promise<{ heard: string[]; process: Process }> {
   const heard: string[] = [];
   const filter = `arp[6:2] = 2 and arp[14:4] = 0x0a00004d and arp[24:4] = 0x0a00004d`;
   const process = new Process(container.inside(["tcpdump", "-lnei", "any", filter]), {

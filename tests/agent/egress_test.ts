@@ -1,7 +1,7 @@
 /** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; judged by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
-import { type Host, type Process, run } from "../lab/host.ts";
+import { type LabHost, type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
@@ -155,7 +155,7 @@ Deno.test("machines of networks with egress reach the world through their own ho
   });
 
   await t.step("neither the agent's API nor etcd is reached, unless the configuration says so", async () => {
-    const asks = async (from: Host, url: string, seconds: number) =>
+    const asks = async (from: LabHost, url: string, seconds: number) =>
       (await from.run(["curl", "-s", "-m", `${seconds}`, "-o", "/dev/null", url], { mayFail: true })).code;
     const api = `http://${h1.ip}:9999/`, health = `${lab.etcd.endpoint}/health`;
     const etcd = lab.store.spawn(["python3", "-m", "http.server", "-b", WORLD, "2380"]);
@@ -189,7 +189,7 @@ Deno.test("machines of networks with egress reach the world through their own ho
     try {
       await page.line(/serving/);
       await fetches(web, web.address, web.address);
-      const unreached = async (from: Host, address: string) =>
+      const unreached = async (from: LabHost, address: string) =>
         assert.equal(await pings(from, address, ["-W", "1"]), false, address);
       await Promise.all([web.address, ...transfers].map(async (address) => {
         const curl = ["curl", "-s", "-m", "2", `http://${address}:8053/`];

@@ -1,13 +1,13 @@
 /** Containers that are replaced by new ones at the same namespace path. */
 import assert from "node:assert/strict";
 import { GRACE_MS } from "../../services/agent/reconcile/vanished.ts";
-import { type Host, run } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 
 /** Names of a namespace's interfaces, without lo. */
-async function interfaces(container: Host): Promise<string[]> {
+async function interfaces(container: LabHost): Promise<string[]> {
   const { stdout } = await container.run(["ip", "-br", "link"]);
   return stdout.split("\n").flatMap((line) => /^([^\s@]+)/.exec(line)?.[1] ?? []).filter((name) =>
     name !== "lo"
@@ -15,12 +15,12 @@ async function interfaces(container: Host): Promise<string[]> {
 }
 
 /** Waits until a container has this interface alone: what etcd says of the old one comes before the kernel's part. */
-function has(container: Host, name: string): Promise<void> {
+function has(container: LabHost, name: string): Promise<void> {
   return until(`it has ${name} alone`, async (see) => see(await interfaces(container)).join() === name);
 }
 
 /** Puts another namespace at the path of a container's. */
-async function replace({ netns }: Host): Promise<void> {
+async function replace({ netns }: LabHost): Promise<void> {
   await run(["ip", "netns", "delete", netns]);
   await run(["ip", "netns", "add", netns]);
   await run(["ip", "-n", netns, "link", "set", "lo", "up"]);

@@ -1,7 +1,7 @@
 /** From which hosts VXLAN is taken, as a strange host, a process without rights and a container behind NAT try it; judged by nft. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type Host, run } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
@@ -36,7 +36,7 @@ socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(head +
 `;
 
 /** @param user The process's user; 0: root. */
-async function send(from: Host, to: OverlayHost, vnis: readonly number[], user = 0): Promise<void> {
+async function send(from: LabHost, to: OverlayHost, vnis: readonly number[], user = 0): Promise<void> {
   const as = user ? ["setpriv", `--reuid=${user}`, "--clear-groups"] : [];
   await from.run([...as, "/usr/bin/python3", "-c", SEND, to.ip, ...vnis.map(String)]);
 }

@@ -1,6 +1,6 @@
 /** DHCP servers over 10.0.0.0/16, each with its store, all of it durable as far as that store goes. */
 import { etcdBinary } from "../../services/store/etcd_process.ts";
-import { type Host, strandCommand } from "../lab/host.ts";
+import { type LabHost, strandCommand } from "../lab/host.ts";
 import { installed, run, Running, until } from "./lib.ts";
 
 export interface Peer {
@@ -11,7 +11,7 @@ export interface Peer {
    * @param folder its own, on a disk
    * @returns its processes, the last one to be ended first
    */
-  start(host: Host, folder: string, core: number): Promise<Running[]>;
+  start(host: LabHost, folder: string, core: number): Promise<Running[]>;
 }
 
 const POOL = { begin: "10.0.1.0", end: "10.0.250.254" };
@@ -54,7 +54,7 @@ export const strand: Peer = {
   },
 };
 
-async function answers(host: Host, url: string): Promise<boolean> {
+async function answers(host: LabHost, url: string): Promise<boolean> {
   return (await host.run(["curl", "-sf", url], { mayFail: true })).code === 0;
 }
 
@@ -108,7 +108,7 @@ function postgresFolder(): string | undefined {
 }
 
 async function kea(
-  host: Host,
+  host: LabHost,
   folder: string,
   core: number,
   store: Record<string, unknown>,

@@ -1,5 +1,5 @@
 /** An endpoint made through the API, beside the same made by `ip`. */
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { Fill, type Filling, networkId } from "./endpoint_fill.ts";
@@ -65,7 +65,11 @@ export async function makingSides(
 export const METRIC = "endpoint made and active";
 
 /** @returns milliseconds of each, from before the request to after the answer */
-async function byApi(host: OverlayHost, { number }: Filling, containers: readonly Host[]): Promise<number[]> {
+async function byApi(
+  host: OverlayHost,
+  { number }: Filling,
+  containers: readonly LabHost[],
+): Promise<number[]> {
   const took: number[] = [], made: string[] = [];
   for (const { path } of containers) {
     const begun = performance.now();
@@ -106,7 +110,7 @@ const inPlace: Script = ({ inside, there, target, i }) => [
 async function byHand(
   host: OverlayHost,
   { number }: Filling,
-  containers: readonly Host[],
+  containers: readonly LabHost[],
   shell: Shell,
   script: Script,
 ): Promise<number[]> {

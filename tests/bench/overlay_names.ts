@@ -2,7 +2,7 @@
  * Names answered at a network's gateway beside dnsd's own, with one network on the host and with a thousand; and what an agent and
  * gatewayd take with so many.
  */
-import { type Host, Process, run, strandCommand } from "../lab/host.ts";
+import { type LabHost, Process, run, strandCommand } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { ipIn } from "../overlay_names/ports.ts";
@@ -41,8 +41,8 @@ export class Names {
   private constructor(
     private readonly it: GatewayLab,
     private readonly host: OverlayHost,
-    private readonly asker: Host,
-    private readonly flat: Host,
+    private readonly asker: LabHost,
+    private readonly flat: LabHost,
     private readonly dnsd: Process,
     private readonly queries: string,
   ) {}
@@ -130,7 +130,7 @@ export class Names {
         return samples;
       },
     });
-    const from = ({ path }: Host, server: string) => ["nsenter", `--net=${path}`, "dnsperf", "-s", server];
+    const from = ({ path }: LabHost, server: string) => ["nsenter", `--net=${path}`, "dnsperf", "-s", server];
     return [
       side("Strand, overlay", this.it.gatewayd(this.host).pid, from(this.asker, "10.0.0.1")),
       side("Strand, flat (dnsd)", this.dnsd.pid, from(this.flat, FLAT)),
@@ -141,7 +141,7 @@ export class Names {
   async crowd(progress: (line: string) => void): Promise<Crowd> {
     progress(`making ${NETWORKS} networks of ${ENDPOINTS} endpoints`);
     const { host, it } = this, numbers = Array.from({ length: NETWORKS - 1 }, (_, i) => 1000 + i);
-    const containers: Host[] = [];
+    const containers: LabHost[] = [];
     for (const _ of numbers) containers.push(await host.container());
     await new Fill(it.lab.kv).write(
       numbers.map((number, i) => ({
@@ -173,7 +173,7 @@ export class Crowd {
     private readonly it: GatewayLab,
     private readonly host: OverlayHost,
     private readonly numbers: readonly number[],
-    private readonly containers: readonly Host[],
+    private readonly containers: readonly LabHost[],
   ) {}
 
   /** Asks each network for a lease and for a name; what it takes, and in how many networks it was right. */

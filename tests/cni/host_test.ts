@@ -4,7 +4,7 @@ import { listenIn } from "../../ffi/sockets_in.ts";
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { type Failpoint, hostFailpoints } from "../../services/agent/failpoints.ts";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
@@ -14,7 +14,7 @@ import { type Attachment, DEBIAN, type Json, type List, PluginError, Runtime } f
 const debian = await Deno.stat(`${DEBIAN}/portmap`).then(() => true, () => false);
 
 /** Serves a text, so many times, and who asks for it over HTTP in a container until it is disposed of. */
-function serve(container: Host, text: string, times = 1): Disposable {
+function serve(container: LabHost, text: string, times = 1): Disposable {
   const namespace = openNamespace(container.path);
   const listener = listenIn(namespace, { hostname: "0.0.0.0", port: 80 });
   libc.close(namespace);
@@ -38,7 +38,7 @@ function serve(container: Host, text: string, times = 1): Disposable {
   return { [Symbol.dispose]: () => listener.close() };
 }
 
-async function fetched(from: Host, url: string): Promise<string> {
+async function fetched(from: LabHost, url: string): Promise<string> {
   const { stdout } = await from.run(["curl", "-s", "--max-time", "30", url], { mayFail: true });
   return stdout;
 }
@@ -55,7 +55,7 @@ function documentedList(host: OverlayHost): List {
   return { ...list, plugins: [{ ...first, agent: host.socket }, ...others] };
 }
 
-function sysctl(host: Host, name: string): Promise<string> {
+function sysctl(host: LabHost, name: string): Promise<string> {
   return host.run(["sysctl", "-n", name]).then(({ stdout }) => stdout.trim());
 }
 

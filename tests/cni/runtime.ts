@@ -3,7 +3,7 @@
  * executes it as a process, unless it is told to call it here, which takes a hundredth of the processor's time.
  */
 import { call as callPlugin } from "../../cli/cni/plugin.ts";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { strandCommand } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 
@@ -231,7 +231,7 @@ function keyOf({ name }: List, { container, ifname = "eth0" }: Attachment): stri
 }
 
 /** An interface in a container as `ip` shows it; undefined when it is not there. */
-export async function interfaceIn(container: Host, name: string) {
+export async function interfaceIn(container: LabHost, name: string) {
   const { stdout } = await container.run(["ip", "-j", "address", "show"]);
   const links = JSON.parse(stdout) as {
     ifname: string;
@@ -252,7 +252,7 @@ export async function interfaceIn(container: Host, name: string) {
 }
 
 /** The IPv4 routes of a container, as `ip` prints them. */
-export async function routesIn(container: Host): Promise<string[]> {
+export async function routesIn(container: LabHost): Promise<string[]> {
   const { stdout } = await container.run(["ip", "route", "show"]);
   return stdout.split("\n").map((line) => line.trim()).filter(Boolean);
 }

@@ -1,14 +1,14 @@
 /** Debian's DHCP clients as reference implementations, run in hosts of a lab. */
-import type { Host, Process } from "../lab/host.ts";
+import type { LabHost, Process } from "../lab/host.ts";
 
 export interface Client {
   readonly name: string;
   /** Starts it on eth0; its lines `did EVENT ADDRESS` say what has come of it. `more`: further arguments, where it takes them. */
-  start(host: Host, more?: string): Process;
+  start(host: LabHost, more?: string): Process;
   /** Makes it renew by unicast now; absent: it does so when it is time. */
   renew?(process: Process): void;
   /** Gives the lease back; resolves when the client has ended. */
-  release(host: Host, process: Process): Promise<unknown>;
+  release(host: LabHost, process: Process): Promise<unknown>;
   /** Its lines for a new lease, for one that was renewed, and for one that was renewed by broadcast. */
   readonly bound: RegExp;
   readonly renewed: RegExp;

@@ -6,7 +6,7 @@ import { Nex } from "../../services/nex/nex.ts";
 import { openMini } from "../../services/nex/testing.ts";
 import { keyOf } from "../../services/store/keys.ts";
 import { type NexNetworkRecord, writeRecord } from "../../services/store/records.ts";
-import type { Host, Process } from "../lab/host.ts";
+import type { LabHost, Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { type Client, clients } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
@@ -25,7 +25,12 @@ async function event(process: Process, fits: RegExp, from = 0): Promise<string> 
  * Has a client release its lease until it is gone from etcd: a release is sent once, and dhcpd drops what has waited for more
  * than 2 s in its socket, as on a busy machine.
  */
-async function released(client: Client, host: Host, process: Process, isGone: () => boolean): Promise<void> {
+async function released(
+  client: Client,
+  host: LabHost,
+  process: Process,
+  isGone: () => boolean,
+): Promise<void> {
   await until(`${client.name}'s lease is gone`, async () => {
     const station = process.alive ? process : client.start(host);
     if (station !== process) await event(station, client.bound);

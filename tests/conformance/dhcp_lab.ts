@@ -9,11 +9,11 @@ import { openNexStore } from "../../services/store/nex_store.ts";
 import { type NexNetworkRecord, type NexRecord, writeRecord } from "../../services/store/records.ts";
 import type { Store } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
-import { type Host, Lab, type Segment } from "../lab/host.ts";
+import { Lab, type LabHost, type Segment } from "../lab/host.ts";
 
 /** One dhcpd with its own connection to etcd. */
 export interface Replica {
-  readonly host: Host;
+  readonly host: LabHost;
   readonly server: DhcpServer;
   /** What it knows of etcd, which may be a moment behind what the test knows. */
   readonly view: NexView;
@@ -49,20 +49,20 @@ export class DhcpLab implements AsyncDisposable {
   }
 
   /** A host with an address on the segment and, perhaps, one on lo that others may have too. */
-  async server(name: string, address: string, anycast?: string): Promise<Host> {
+  async server(name: string, address: string, anycast?: string): Promise<LabHost> {
     const host = await this.lab.host(name, { segment: this.lan, address });
     if (anycast) await host.run(["ip", "address", "add", anycast, "dev", "lo"]);
     return host;
   }
 
   /** A host without an address. */
-  client(name: string, mac: string): Promise<Host> {
+  client(name: string, mac: string): Promise<LabHost> {
     return this.lab.host(name, { segment: this.lan, mac });
   }
 
   /** Starts dhcpd on a host; `endpoint` is its way to etcd, if not the direct one. */
   async replica(
-    host: Host,
+    host: LabHost,
     interfaces: readonly string[] = ["eth0"],
     endpoint = this.etcd.endpoint,
   ): Promise<Replica> {

@@ -1,7 +1,7 @@
 /** The same packets for dhcpd, dnsmasq and ISC's dhcpd, whose answers are compared field by field. */
 import assert from "node:assert/strict";
 import type { NexNetworkRecord } from "../../services/store/records.ts";
-import type { Host, Segment } from "../lab/host.ts";
+import type { LabHost, Segment } from "../lab/host.ts";
 import { contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 import { type Answer, type Ask, scapy } from "./dhcp_scapy.ts";
@@ -247,7 +247,7 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
   };
   const beside = async (name: "dnsmasq" | "isc", command: readonly string[], says: RegExp) => {
     const segment = await lab.lab.segment(name);
-    const host: Host = await lab.lab.host(name, { segment, address: `${server}/24` });
+    const host: LabHost = await lab.lab.host(name, { segment, address: `${server}/24` });
     await host.spawn(command).line(says);
     return await ask(segment, name);
   };

@@ -1,7 +1,7 @@
 /** Other DHCP servers on the host of a dhcpd: each serves its own interfaces, whichever started first. */
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
-import type { Host, Process } from "../lab/host.ts";
+import type { LabHost, Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
@@ -62,7 +62,7 @@ const peers: Record<string, Peer> = {
 };
 
 /** Takes a lease, renews it by unicast, and tells what was answered to each message. */
-async function leased(host: Host, server: string, address: string): Promise<unknown[]> {
+async function leased(host: LabHost, server: string, address: string): Promise<unknown[]> {
   const request = { type: "request", mac, timeout: 5, tries: 6 };
   const first = await scapy(host, [
     { ...request, type: "discover" },

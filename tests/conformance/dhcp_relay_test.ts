@@ -1,6 +1,6 @@
 /** DHCP clients behind relays (dhcrelay, dnsmasq) of other links. */
 import assert from "node:assert/strict";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { clients, contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
@@ -54,7 +54,7 @@ for (const { name, command, says, around } of relays) {
     await relay.spawn(contained("", command)).line(says);
     await lab.replica(server, around ? ["eth0", "eth1"] : ["eth0"]);
 
-    const take = async (host: Host, client: (typeof clients)[number]) => {
+    const take = async (host: LabHost, client: (typeof clients)[number]) => {
       const process = client.start(host);
       const address = /(\d+\.){3}\d+/.exec(await process.line(client.bound))?.[0] ?? "";
       // A unicast renewal goes through the relay's host, as its router.

@@ -1,6 +1,6 @@
 /** Two replicas of dhcpd with thousands of clients: no address is given twice. */
 import assert from "node:assert/strict";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 
@@ -38,7 +38,7 @@ function macOf(value: number): string {
 }
 
 /** Runs perfdhcp as a relay; what it says of its exchanges' second half. */
-async function perfdhcp(load: Host, args: readonly string[]) {
+async function perfdhcp(load: LabHost, args: readonly string[]) {
   const common = ["-4", "-W", "1000000", "-x", "l"];
   const { stdout, stderr } = await load.run(["perfdhcp", ...common, ...args], { mayFail: true });
   const acks = stdout.slice(stdout.indexOf("Statistics for: REQUEST-ACK"));

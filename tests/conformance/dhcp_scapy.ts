@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 
 /** A message for scapy to build; what is left out is as a client without an address has it. */
 export interface Ask {
@@ -51,7 +51,7 @@ export interface Answer {
 }
 
 /** Sends messages from a host's eth0, one after the other; the reply to each, if there was one in time. */
-export async function scapy(host: Host, asks: readonly Ask[]): Promise<(Answer | null)[]> {
+export async function scapy(host: LabHost, asks: readonly Ask[]): Promise<(Answer | null)[]> {
   const script = fileURLToPath(new URL("dhcp_scapy.py", import.meta.url));
   const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...patience(ask), ...ask }) + "\n").join(
     "",

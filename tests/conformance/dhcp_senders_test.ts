@@ -13,7 +13,7 @@ import { Nex } from "../../services/nex/nex.ts";
 import { runSweeper } from "../../services/nex/sweeper.ts";
 import { createLog } from "../../services/common/log.ts";
 import { openMini } from "../../services/nex/testing.ts";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
 import { option, scapy } from "./dhcp_scapy.ts";
@@ -48,7 +48,7 @@ Deno.test("a neighbour's RELEASE or DECLINE in a client's name is ignored and co
 });
 
 /** Sends a client's RELEASE of 10.0.0.10 from a host, at once: nothing is awaited. */
-function sendRelease(host: Host): void {
+function sendRelease(host: LabHost): void {
   const namespace = openNamespace(`/run/netns/${host.netns}`);
   try {
     const fd = inNamespace(namespace, () => {

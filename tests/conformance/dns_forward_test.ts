@@ -5,7 +5,7 @@ import { libc } from "../../ffi/libc.ts";
 import { installed } from "../bench/lib.ts";
 import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";
 import { labEtcd } from "../lab/etcd.ts";
-import { type Host, Lab, run, strandCommand } from "../lab/host.ts";
+import { Lab, type LabHost, run, strandCommand } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
 const ports = { unbound: 5301, nsd: 5302, knot: 5303, dnsmasq: 5304, old: 5305, silent: 5306 };
@@ -153,7 +153,7 @@ async function clients(folder: string): Promise<Record<string, (question: string
 }
 
 /** What a client prints: each address once, or the name. */
-async function answer(host: Host, command: string[], question: string): Promise<string> {
+async function answer(host: LabHost, command: string[], question: string): Promise<string> {
   const { stdout } = await host.run(command, { mayFail: true, timeout: 300_000 });
   const words = stdout.split("\n").filter(Boolean).map((line) => line.split(/\s+/));
   // getent puts the address before the name that it has.

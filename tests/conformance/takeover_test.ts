@@ -1,6 +1,6 @@
 /** Stores that Nex's daemons filled, taken over by nexd and served. */
 import assert from "node:assert/strict";
-import type { Rehearsal } from "../../services/nex/rehearsal.ts";
+import type { TakeoverPreview } from "../../services/nex/takeover_preview.ts";
 import { openStore, type Store } from "../../services/store/store.ts";
 import { type NexRecord, nexSchema } from "../../services/store/records.ts";
 import { labEtcd } from "../lab/etcd.ts";
@@ -89,7 +89,7 @@ async function filled(stored: Record<string, string>, stack: AsyncDisposableStac
 async function check(services: LabServices) {
   const command = ["takeover", "--check", "-o", "json", "--config", `${services.directory}/nex.yml`];
   const { code, stdout } = await run(strandCommand(command), { mayFail: true, timeout: 300_000 });
-  return { code, ...JSON.parse(stdout) as Rehearsal & { counts: Record<string, number> } };
+  return { code, ...JSON.parse(stdout) as TakeoverPreview & { counts: Record<string, number> } };
 }
 
 /** The address that udhcpc gets on a host of its own. */

@@ -1,7 +1,7 @@
 /** Faults of what is written, leased, named and carried out: each returns once its alert fires, and has it end. */
 import { keyOf } from "../../services/store/keys.ts";
 import { writeRecord } from "../../services/store/records.ts";
-import { type Host, run } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { Machine } from "../overlay_names/ports.ts";
@@ -21,7 +21,7 @@ export function again(act: () => Promise<unknown>, ms = 200): AsyncDisposable {
   };
 }
 
-export const asks = (client: Host) =>
+export const asks = (client: LabHost) =>
   client.run(["udhcpc", "-f", "-n", "-q", "-t", "2", "-T", "1", "-i", "eth0", "-s", "/bin/true"], {
     mayFail: true,
   });
@@ -57,7 +57,7 @@ export async function addresses({ prometheus, hosts, lan: segment }: AlertsLab) 
   const { lab, kv } = hosts.lab;
   const [first, second] = await Promise.all(
     [1, 2].map((n) => lab.host(`client${n}`, { segment, mac: `52:54:00:00:05:0${n}` })),
-  ) as [Host, Host];
+  ) as [LabHost, LabHost];
   await asks(first);
   await using _asking = again(() => asks(second));
   await prometheus.fires("StrandNoAddressLeft: network lan has no address left for a client");

@@ -1,5 +1,5 @@
 /** Two hosts with agents, one with nexd, dnsd and dhcpd, and one that watches them all over a network of its own. */
-import { type Host, Process, run, strandCommand } from "../lab/host.ts";
+import { type LabHost, Process, run, strandCommand } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Prometheus, type Target } from "./alerts_prometheus.ts";
@@ -70,7 +70,7 @@ export class AlertsLab implements AsyncDisposable {
   private constructor(
     private readonly stack: AsyncDisposableStack,
     readonly hosts: GatewayLab,
-    readonly services: Host,
+    readonly services: LabHost,
     /** What dhcpd serves. */
     readonly lan: Segment,
     readonly prometheus: Prometheus,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
-import type { Host, Process } from "../lab/host.ts";
+import type { LabHost, Process } from "../lab/host.ts";
 import { requestIn } from "../lab/http_in.ts";
 import { until } from "../lab/until.ts";
 
@@ -45,7 +45,7 @@ export class Prometheus implements AsyncDisposable {
     private readonly directory: string,
   ) {}
 
-  static async start(host: Host, targets: readonly Target[]): Promise<Prometheus> {
+  static async start(host: LabHost, targets: readonly Target[]): Promise<Prometheus> {
     const directory = await Deno.makeTempDir({ prefix: "strand-prometheus-" });
     const shorter = (await Deno.readTextFile(rules)).replaceAll(/^( +for:) .*$/gm, "$1 1s")
       .replaceAll(/(?<=\[|offset )(\d+[mh])\b/g, (window) => WINDOWS[window] ?? "")

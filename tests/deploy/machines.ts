@@ -1,7 +1,7 @@
 /** Machines that boot: Debian of its own packages, with its own systemd, in a lab's host. */
 import assert from "node:assert/strict";
 import type { RunOptions } from "../../cli/strand/process.ts";
-import { type Host, type Output, type Process, run } from "../lab/host.ts";
+import { type LabHost, type Output, type Process, run } from "../lab/host.ts";
 import { inMemory } from "../dist/distribution.ts";
 import { keptBetweenRuns } from "../lab/shared.ts";
 import { until } from "../lab/until.ts";
@@ -95,7 +95,7 @@ export class Machine implements AsyncDisposable {
   private known: number | undefined;
 
   private constructor(
-    readonly host: Host,
+    readonly host: LabHost,
     private readonly nspawn: Process,
     private readonly groups: readonly string[],
   ) {}
@@ -104,7 +104,7 @@ export class Machine implements AsyncDisposable {
    * @param name The machine's own name.
    * @param key Who may log in as root: the path of a public key for ssh.
    */
-  static async booted(host: Host, name: string, key = ""): Promise<Machine> {
+  static async booted(host: LabHost, name: string, key = ""): Promise<Machine> {
     const groups = (await cgroupMounts()).map((mount) => `${mount}/${host.netns}`);
     const command = ["unshare", "--mount", "sh", "-euc", BOOT, "sh", name, await debian(), key, ...groups];
     const machine = new Machine(host, host.spawn(command, { sharesMounts: true }), groups);

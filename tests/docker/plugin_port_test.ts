@@ -1,12 +1,12 @@
 /** Where the plugin can be reached, tried with curl from its host and from a neighbour of that. */
 import assert from "node:assert/strict";
-import { type Host } from "../lab/host.ts";
+import { type LabHost } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { certificates } from "../lab/certificates.ts";
 import { withDocker } from "./docker_host.ts";
 
 /** What is answered to Docker's first call; empty: nothing. */
-async function ask(from: Host, url: string, ...options: string[]): Promise<string> {
+async function ask(from: LabHost, url: string, ...options: string[]): Promise<string> {
   const command = ["curl", "-sS", "-m", "60", ...options, "-X", "POST", `${url}/Plugin.Activate`];
   return (await from.run(command, { mayFail: true })).stdout;
 }

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { etcdBinary } from "../../services/store/etcd_process.ts";
 import { labEtcd } from "../lab/etcd.ts";
-import { type Host, Lab, type Output, run, strandCommand } from "../lab/host.ts";
+import { Lab, type LabHost, type Output, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { leftByGoAgents } from "../lab/overlay_takeover.ts";
 import { LabServices } from "../lab/services.ts";
@@ -35,7 +35,7 @@ async function desk() {
     path,
     env: { PATH, ETCDCTL_API: "3" },
     /** Runs lines of bash in there, on the host that is named; each must succeed. */
-    type(lines: string, env: Record<string, string> = {}, host?: Host): Promise<Output> {
+    type(lines: string, env: Record<string, string> = {}, host?: LabHost): Promise<Output> {
       const bash = ["bash", "-euo", "pipefail", "-c", `cd '${path}'\n${lines}`];
       const variables = { ...this.env, ...env };
       return host ? run(host.enter(bash), { env: variables }) : run(bash, { env: variables });

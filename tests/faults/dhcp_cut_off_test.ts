@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import { DhcpLab } from "../conformance/dhcp_lab.ts";
 import { type Ask, option, scapy } from "../conformance/dhcp_scapy.ts";
-import type { Host } from "../lab/host.ts";
+import type { LabHost } from "../lab/host.ts";
 import { Relay } from "../lab/relay.ts";
 import { until } from "../lab/until.ts";
 
 const first = "00:00:99:00:00:01", second = "00:00:99:00:00:02", third = "00:00:99:00:00:03";
 const server = ["server_id", "10.0.0.1"] as const;
 
-async function macOf(host: Host): Promise<string> {
+async function macOf(host: LabHost): Promise<string> {
   const { stdout } = await host.run(["ip", "-br", "link", "show", "eth0"]);
   return /([0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(stdout)?.[0] ?? "";
 }

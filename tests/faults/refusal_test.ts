@@ -9,7 +9,7 @@ import { mini } from "../../services/nex/testing.ts";
 import { maxi } from "../../services/nex/testing_networks.ts";
 import { nexApi } from "../../services/nexd/api.ts";
 import { NamedNetworks } from "../../services/nexd/named_networks.ts";
-import { View } from "../../services/overlay/view.ts";
+import { OverlayView } from "../../services/overlay/view.ts";
 import { guardFlatName } from "../../services/overlay_names/networks.ts";
 import { beside } from "../../services/store/beside.ts";
 import { change } from "../../services/store/change.ts";
@@ -184,7 +184,7 @@ function nexdOn(endpoint: string) {
   const endpoints = [endpoint], settleMs = 100;
   const store = openStore({ endpoints, schema: nexSchema, settleMs });
   const sand = openSandStore({ endpoints, prefix: "/sc-net", log, besideAnother: true });
-  const overlays = new View(sand.mirror, sand.keys);
+  const overlays = new OverlayView(sand.mirror, sand.keys);
   const nex = new Nex(beside(store, sand.mirror), () => -Infinity, (name) => guardFlatName(overlays, name));
   const named = new NamedNetworks(beside(sand, store.mirror), (ids) => sand.holdAll(ids), overlays, {
     ...{ namespacePath: (id: string) => `/run/netns/sc-ns-${id}`, minVni: 1, maxVni: 100, vxlanPort: 4789 },

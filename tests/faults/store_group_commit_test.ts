@@ -1,7 +1,7 @@
 /** Group commit against a model: random plans that share transactions. */
 import assert from "node:assert/strict";
 import type { EtcdConnection } from "../../services/store/connection.ts";
-import type { Outcome, Plan } from "../../services/store/types.ts";
+import type { CommitOutcome, Plan } from "../../services/store/types.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { type LabStore, labStore } from "../lab/store.ts";
 
@@ -12,7 +12,7 @@ const PREFIX = "/a/net/";
 
 interface Tried {
   readonly plan: Plan;
-  readonly outcome: Outcome;
+  readonly outcome: CommitOutcome;
   readonly by: LabStore;
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Refusal } from "../../services/common/refusal.ts";
 import { change } from "../../services/store/change.ts";
-import type { Outcome, Plan } from "../../services/store/types.ts";
+import type { CommitOutcome, Plan } from "../../services/store/types.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { historyOf } from "../lab/history.ts";
 import { Relay } from "../lab/relay.ts";
@@ -100,7 +100,7 @@ Deno.test("a store that is emptied takes what is written next: a fence that vani
   await using etcd = await labEtcd();
   using one = labStore([etcd.endpoint]);
   using two = labStore([etcd.endpoint]);
-  const outcomes: Outcome[] = [await one.committer.commit(create("/a/1", 1))];
+  const outcomes: CommitOutcome[] = [await one.committer.commit(create("/a/1", 1))];
   outcomes.push(await two.committer.commit(create("/a/2", 1)));
   const fences = async () => {
     const { kvs } = await one.connection.range({

@@ -1,7 +1,7 @@
 /** HTTP inside a network namespace, one connection a request: enough to ask an agent or an etcd that lives there. */
 import { connectIn, type SocketAddress } from "../../ffi/sockets_in.ts";
 import { formatHostPort } from "../../services/common/host_port.ts";
-import { ConnectionEnd } from "../../services/common/http/ends.ts";
+import { ConnectionStream } from "../../services/common/http/byte_stream.ts";
 import { exchange } from "../../services/common/http/exchange.ts";
 
 export interface Question {
@@ -27,7 +27,7 @@ export interface Answer {
  */
 export async function requestIn(namespace: number, at: SocketAddress, question: Question): Promise<Answer> {
   const { method = "GET", path: target, body, headers = {}, timeout = 30_000 } = question;
-  const end = new ConnectionEnd(await connectIn(namespace, at));
+  const end = new ConnectionStream(await connectIn(namespace, at));
   let late: string | undefined;
   const timer = setTimeout(() => {
     late = `no answer in ${timeout} ms`;

@@ -3,7 +3,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { type LabEtcd, labEtcd } from "./etcd.ts";
 import { EtcdKv } from "./etcd_kv.ts";
-import { type Host, Lab, run, type Segment } from "./host.ts";
+import { Lab, type LabHost, run, type Segment } from "./host.ts";
 import { type Environment, OverlayHost } from "./overlay_host.ts";
 import { compareHost } from "./overlay_judge.ts";
 import { storeFaults } from "./overlay_store.ts";
@@ -27,7 +27,7 @@ export class OverlayLab implements AsyncDisposable {
     private readonly stack: AsyncDisposableStack,
     readonly lab: Lab,
     /** The host that etcd runs on. */
-    readonly store: Host,
+    readonly store: LabHost,
     /** What the hosts are on. */
     readonly underlay: Segment,
     readonly etcd: LabEtcd,

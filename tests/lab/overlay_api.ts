@@ -3,7 +3,7 @@ import { connectIn } from "../../ffi/sockets_in.ts";
 import { AgentClient, type AgentClientOptions, sentenceIn } from "../../services/agent/client/client.ts";
 import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import type { Endpoint, Network, NewNetwork } from "../../services/agent/client/types.ts";
-import { ConnectionEnd } from "../../services/common/http/ends.ts";
+import { ConnectionStream } from "../../services/common/http/byte_stream.ts";
 import { type Answer, type Question, requestIn } from "./http_in.ts";
 
 export interface ApiNetwork extends Network {
@@ -58,7 +58,7 @@ export class Api {
     const at = { hostname: "127.0.0.1", port: API_PORT };
     this.#client = apiClient({
       address: { host: at.hostname, port: at.port },
-      connect: async (signal) => new ConnectionEnd(await connectIn(namespace, { ...at, signal })),
+      connect: async (signal) => new ConnectionStream(await connectIn(namespace, { ...at, signal })),
     });
   }
 

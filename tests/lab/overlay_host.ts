@@ -1,6 +1,6 @@
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
-import { type Host, type Lab, type Output, Process, run, strandCommand } from "./host.ts";
+import { type Lab, type LabHost, type Output, Process, run, strandCommand } from "./host.ts";
 import { Api, apiClient, type ApiEndpoint, type NewEndpoint } from "./overlay_api.ts";
 import { addressOf } from "./overlay_judge.ts";
 import { until } from "./until.ts";
@@ -9,7 +9,7 @@ export type Environment = Readonly<Record<string, string>>;
 
 /** An active endpoint and where it is. */
 export interface Attached {
-  readonly container: Host;
+  readonly container: LabHost;
   readonly endpoint: ApiEndpoint;
   /** Without its prefix length. */
   readonly address: string;
@@ -17,7 +17,7 @@ export interface Attached {
 
 /** A host that may run an agent, with the containers on it. */
 export class OverlayHost implements AsyncDisposable {
-  readonly containers: Host[] = [];
+  readonly containers: LabHost[] = [];
   /** Its devices that are ports, with the networks' ids. */
   readonly devices = new Map<string, string>();
   readonly api: Api;
@@ -32,7 +32,7 @@ export class OverlayHost implements AsyncDisposable {
     readonly name: string,
     /** The VTEP. */
     readonly ip: string,
-    readonly host: Host,
+    readonly host: LabHost,
     /** Its own files: `netns/` with the namespaces of its networks, `state/`. */
     readonly directory: string,
     private readonly environment: Environment,
@@ -124,21 +124,21 @@ export class OverlayHost implements AsyncDisposable {
   }
 
   /** A namespace, as a container has, that endpoints can be active in. */
-  async container(name = `c${this.made++}`): Promise<Host> {
+  async container(name = `c${this.made++}`): Promise<LabHost> {
     const container = await this.lab.host(`${this.name}-${name}`);
     this.containers.push(container);
     return container;
   }
 
   /** An active endpoint of a network, in a container of its own unless one is given. */
-  async attach(network: string, options: Omit<NewEndpoint, "netns"> & { container?: Host } = {}) {
+  async attach(network: string, options: Omit<NewEndpoint, "netns"> & { container?: LabHost } = {}) {
     const { container = await this.container(), ...rest } = options;
     const endpoint = await this.api.createEndpoint(network, { ...rest, netns: container.path });
     return { container, endpoint, address: addressOf(endpoint) } satisfies Attached;
   }
 
   /** The same as a runtime of containers has it made, on the agent's socket. Throws ApiError. */
-  async attachAs(network: string, container: Host, { hostRoute = false, hostVeth = false } = {}) {
+  async attachAs(network: string, container: LabHost, { hostRoute = false, hostVeth = false } = {}) {
     // `eth0` and the like would be taken by the second.
     const ifname = `net${this.made++}`;
     const { endpoint } = await apiClient({ address: { socket: this.socket } }).attach({
@@ -156,7 +156,7 @@ export class OverlayHost implements AsyncDisposable {
     return run(this.host.enter(strandCommand(args)), { env: this.env, mayFail: true });
   }
 
-  async removeContainer(container: Host): Promise<void> {
+  async removeContainer(container: LabHost): Promise<void> {
     this.containers.splice(this.containers.indexOf(container), 1);
     await this.lab.remove(container);
   }

@@ -1,6 +1,6 @@
 /** Random work on a lab's networks, and random trouble meanwhile; the same seed asks for the same. */
 import { Dice } from "./dice.ts";
-import { type Host, run } from "./host.ts";
+import { type LabHost, run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import { ApiError, type ApiNetwork } from "./overlay_api.ts";
 import type { Attached, OverlayHost } from "./overlay_host.ts";
@@ -21,7 +21,7 @@ export class Operations {
   private readonly made = new Map<string, Attached & { host: OverlayHost }>();
   private readonly asked = new Set<string>();
   private readonly gone = new Set<string>();
-  private readonly containers = new Map<OverlayHost, Host[]>();
+  private readonly containers = new Map<OverlayHost, LabHost[]>();
   private networks: ApiNetwork[] = [];
   private subnet = 0;
   private readonly lossy = new Set<OverlayHost>();

@@ -3,7 +3,7 @@
  * say. It is as strict as such an agent may be: an endpoint that it knows by its id stays where it was, whatever its record says.
  */
 import { recordHistory } from "../faults/history/record.ts";
-import { type Host, run } from "./host.ts";
+import { type LabHost, run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import type { ApiEndpoint } from "./overlay_api.ts";
 import { endpointByHand, makeByHand, networkByHand, recordsByHand } from "./overlay_by_hand.ts";
@@ -32,7 +32,7 @@ export class SandHost {
     private readonly host: OverlayHost,
     /** The network's id. */
     readonly network: string,
-    readonly container: Host,
+    readonly container: LabHost,
     /** Its own endpoint's, under both keys, and the network's. */
     readonly records: Readonly<Record<string, string>>,
     private readonly own: string,

@@ -1,5 +1,5 @@
 /** What two Go agents leave on h1 and h2: the store of tests/fixtures/sand_store.json, and the kernels to it. */
-import type { Host } from "./host.ts";
+import type { LabHost } from "./host.ts";
 import { run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
@@ -11,7 +11,7 @@ export interface TakeOver {
   readonly records: ReadonlyMap<string, string>;
   readonly network: (name: string) => ApiNetwork;
   /** By the name in the fixture: h1-web, h2-web, h1-wide, h2-wide, h2-far. */
-  readonly container: (name: string) => Host;
+  readonly container: (name: string) => LabHost;
 }
 
 /** Fills store and kernels of a lab that is still empty. */
@@ -19,7 +19,7 @@ export async function leftByGoAgents(lab: OverlayLab): Promise<TakeOver> {
   const fixture = JSON.parse(
     await Deno.readTextFile(new URL("../fixtures/sand_store.json", import.meta.url)),
   ) as Record<string, unknown>;
-  const containers = new Map<string, Host>();
+  const containers = new Map<string, LabHost>();
   for (const [, name = ""] of JSON.stringify(fixture).matchAll(/"\{(h\d-\w+)\}"/g)) {
     if (containers.has(name)) continue;
     containers.set(name, await lab.host(Number(name[1])).container(name.slice(3)));

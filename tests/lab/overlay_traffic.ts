@@ -1,16 +1,24 @@
 /** Traffic between containers, and what became of it. */
 import assert from "node:assert/strict";
-import { type Host, Process } from "./host.ts";
+import { type LabHost, Process } from "./host.ts";
 import { until } from "./until.ts";
 
 /** True when a host answers one ping within three seconds. */
-export async function pings(from: Host, address: string, options: readonly string[] = []): Promise<boolean> {
+export async function pings(
+  from: LabHost,
+  address: string,
+  options: readonly string[] = [],
+): Promise<boolean> {
   const command = ["ping", "-n", "-c", "1", "-W", "3", ...options, address];
   return (await from.run(command, { mayFail: true })).code === 0;
 }
 
 /** Resolves once a host answers a ping: what was just made on one host the other hosts have a moment later. */
-export async function reaches(from: Host, address: string, options: readonly string[] = []): Promise<void> {
+export async function reaches(
+  from: LabHost,
+  address: string,
+  options: readonly string[] = [],
+): Promise<void> {
   await until(`${from.netns} reaches ${address}`, () => pings(from, address, options));
 }
 
@@ -21,7 +29,7 @@ export class SteadyPing implements AsyncDisposable {
   private readonly answered = new Set<number>();
   private last = 0;
 
-  constructor(from: Pick<Host, "inside">, private readonly address: string) {
+  constructor(from: Pick<LabHost, "inside">, private readonly address: string) {
     this.process = new Process(from.inside(["ping", "-n", "-i", "0.01", address]), {
       onLine: (line) => {
         const seq = Number(/icmp_seq=(\d+) ttl/.exec(line)?.[1] ?? 0);
@@ -54,7 +62,7 @@ export class SteadyPing implements AsyncDisposable {
 }
 
 /** Bits per second of iperf3's TCP from one to the other, over 400 MB. */
-export async function throughput(from: Host, to: Host, address: string): Promise<number> {
+export async function throughput(from: LabHost, to: LabHost, address: string): Promise<number> {
   const server = new Process(to.inside(["iperf3", "-s", "-1", "--forceflush"]));
   try {
     await server.line(/listening/);

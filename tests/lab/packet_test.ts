@@ -7,7 +7,7 @@ import { inNamespace, openNamespace } from "../../ffi/netns.ts";
 import { attachFilter, FrameBatch, nothing, openPacket, udpFilter } from "../../ffi/packet.ts";
 import { readable } from "../../ffi/readable.ts";
 import { type FrameAddresses, PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
-import { type Host, Lab } from "./host.ts";
+import { Lab, type LabHost } from "./host.ts";
 import { until } from "./until.ts";
 
 const aMac = "02:00:00:00:00:0a", bMac = "02:00:00:00:00:0b";
@@ -19,7 +19,7 @@ async function pair() {
   const lan = await lab.segment("lan");
   const a = await lab.host("a", { segment: lan, address: "10.9.0.1/24", mac: aMac });
   const b = await lab.host("b", { segment: lan, address: "10.9.0.2/24", mac: bMac });
-  const open = (host: Host) => openNamespace(`/run/netns/${host.netns}`);
+  const open = (host: LabHost) => openNamespace(`/run/netns/${host.netns}`);
   const namespaces = { a: open(a), b: open(b) };
   return {
     a,

@@ -1,7 +1,7 @@
 import { main as status } from "../../cli/strand/status.ts";
 import { runHere } from "../../cli/testing.ts";
 import { freePort } from "./free_port.ts";
-import type { Status } from "../../services/common/service_status.ts";
+import type { ServiceStatus } from "../../services/common/service_status.ts";
 import { type Output, Process, run, strandCommand } from "./host.ts";
 import { nexHere } from "./nex.ts";
 
@@ -74,7 +74,7 @@ export class LabServices implements AsyncDisposable {
   }
 
   /** What `strand status` says, in the test's own process. */
-  async status(): Promise<{ ok: boolean; services: Status[] }> {
+  async status(): Promise<{ ok: boolean; services: ServiceStatus[] }> {
     const args = ["--config", `${this.directory}/nex.yml`, "-o", "json"];
     return JSON.parse((await runHere((terminal) => status(args, terminal))).stdout);
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { run as attachCommand } from "../../cli/strand/attach.ts";
 import { runHere } from "../../cli/testing.ts";
-import { type Host, Process, strandCommand } from "../lab/host.ts";
+import { type LabHost, Process, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
@@ -62,7 +62,7 @@ async function lab() {
 const done = (line: string) => [0, `${line}\n`, ""];
 const refused = (line: string) => [1, "", `strand: ${line}\n`];
 
-async function pings(from: Host, address: string): Promise<void> {
+async function pings(from: LabHost, address: string): Promise<void> {
   await until(
     `${address} answers`,
     async () => (await from.run(["ping", "-c1", "-W1", address], { mayFail: true })).code === 0,

@@ -1,15 +1,15 @@
 /** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
 import assert from "node:assert/strict";
 import { deviceFailpoints } from "../../services/agent/failpoints.ts";
-import { type Host, run } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
 
-const ip = async (host: Host, line: string) => (await host.run(["ip", ...line.split(" ")])).stdout;
-const names = async (host: Host) =>
+const ip = async (host: LabHost, line: string) => (await host.run(["ip", ...line.split(" ")])).stdout;
+const names = async (host: LabHost) =>
   JSON.parse(await ip(host, "-j link show")).map(({ ifname }: { ifname: string }) => ifname) as string[];
 
 Deno.test("strand attach --device", async (t) => {

@@ -5,7 +5,7 @@
 import { macToBytes } from "../../services/common/mac.ts";
 import { sendFrames } from "../../ffi/packet.ts";
 import { Dice } from "../lab/dice.ts";
-import { type Host, run } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import type { Records } from "../lab/etcd_kv.ts";
 import { type ApiEndpoint, ApiError } from "../lab/overlay_api.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
@@ -333,8 +333,8 @@ export class NetworkOperations {
   }
 
   async #evidence(
-    from: Host,
-    to: Host,
+    from: LabHost,
+    to: LabHost,
     fromHost: OverlayHost,
     toHost: OverlayHost,
     network: Playground,

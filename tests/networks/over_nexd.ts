@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { run as command } from "../../cli/strand/networks.ts";
 import { runHere } from "../../cli/testing.ts";
-import { View } from "../../services/overlay/view.ts";
+import { OverlayView } from "../../services/overlay/view.ts";
 import { SandKeys } from "../../services/store/sand_keys.ts";
 import { sandSchema } from "../../services/store/sand_records.ts";
 import { openStore } from "../../services/store/store.ts";
@@ -17,7 +17,7 @@ export async function overNexd(etcd: LabEtcd, prefix = "/sc-net") {
   const keys = new SandKeys(prefix);
   const store = openStore({ endpoints: [etcd.endpoint], schema: sandSchema(keys) });
   await store.mirror.ready();
-  const view = new View(store.mirror, keys);
+  const view = new OverlayView(store.mirror, keys);
   return {
     services,
     keys,

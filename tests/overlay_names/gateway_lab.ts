@@ -1,5 +1,5 @@
 /** Hosts with an agent and a gatewayd each, and named networks on them. */
-import { type Host, Process, run, strandCommand } from "../lab/host.ts";
+import { type LabHost, Process, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab, type OverlayOptions } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { openNamespace } from "../../ffi/netns.ts";
@@ -111,7 +111,7 @@ export class GatewayLab implements AsyncDisposable {
 }
 
 /** Asks a server from inside a container. */
-export async function dig(from: Host, ...args: string[]): Promise<Dug> {
+export async function dig(from: LabHost, ...args: string[]): Promise<Dug> {
   const options = ["+time=10", "+tries=2", "+noall", "+comments", "+answer"];
   const { stdout } = await from.run(["dig", "@10.0.0.1", ...options, ...args], { mayFail: true });
   const status = /status: (\w+)/.exec(stdout)?.[1] ?? "NONE";
@@ -120,7 +120,7 @@ export async function dig(from: Host, ...args: string[]): Promise<Dug> {
 }
 
 /** glibc's resolver, with this text as the container's /etc/resolv.conf. */
-export async function resolve(from: Host, conf: string, name: string): Promise<string> {
+export async function resolve(from: LabHost, conf: string, name: string): Promise<string> {
   const file = await Deno.makeTempFile();
   await Deno.writeTextFile(file, conf);
   try {
@@ -135,7 +135,7 @@ export async function resolve(from: Host, conf: string, name: string): Promise<s
 }
 
 /** Runs work with a descriptor of a container's namespace. */
-export async function inside<T>(from: Host, work: (namespace: number) => Promise<T>): Promise<T> {
+export async function inside<T>(from: LabHost, work: (namespace: number) => Promise<T>): Promise<T> {
   const namespace = openNamespace(from.path);
   try {
     return await work(namespace);

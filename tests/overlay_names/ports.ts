@@ -1,5 +1,5 @@
 /** Machines that are connected to an overlay network by a veth in its bridge, as by a port. */
-import { type Host, Process, run } from "../lab/host.ts";
+import { type LabHost, Process, run } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 
 /** What udhcpc was given. */
@@ -11,7 +11,11 @@ export interface Leased {
 
 /** A machine behind a port, with one interface, eth0. */
 export class Machine {
-  private constructor(readonly host: Host, readonly mac: string, private readonly port: readonly string[]) {}
+  private constructor(
+    readonly host: LabHost,
+    readonly mac: string,
+    private readonly port: readonly string[],
+  ) {}
 
   static async on(host: OverlayHost, network: string, mac: string): Promise<Machine> {
     const container = await host.container(), namespace = host.namespaceOf(network);

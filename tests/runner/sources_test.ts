@@ -91,3 +91,19 @@ Deno.test("no doc comment of the product begins with a clause that has no subjec
   const riddles = byHand.flatMap(([path, text]) => found(text).map((line) => `${path}: ${line}`));
   assert.deepEqual(riddles, []);
 });
+
+/** Client packages of their own, whose names are those of the APIs that they are for; node_dial.ts stands in for dial.ts in one. */
+const OTHERS_NAMES = /^services\/(?:agent\/client\/types|common\/http\/node_dial)\.ts$/;
+
+Deno.test("no two files of the product export different types of one name", () => {
+  const files = new Map<string, string[]>();
+  for (const [path, text] of sources) {
+    if (path.startsWith("proto/gen/") || OTHERS_NAMES.test(path) || path.endsWith("/testing.ts")) continue;
+    for (
+      const [, name = ""] of text.matchAll(/^export (?:abstract )?(?:class|enum|interface|type) (\w+)/gm)
+    ) {
+      files.set(name, [...files.get(name) ?? [], path]);
+    }
+  }
+  assert.deepEqual([...files].filter(([, paths]) => paths.length > 1), []);
+});

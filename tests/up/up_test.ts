@@ -1,16 +1,16 @@
 /** strand up and strand status as processes, with services that die or hang. */
 import assert from "node:assert/strict";
 import { scapy } from "../conformance/dhcp_scapy.ts";
-import { type Host, Lab, type Process, run, strandCommand } from "../lab/host.ts";
+import { Lab, type LabHost, type Process, run, strandCommand } from "../lab/host.ts";
 import { NotifySocket } from "../lab/notify_socket.ts";
 import { until } from "../lab/until.ts";
 
 interface Up extends AsyncDisposable {
-  readonly host: Host;
+  readonly host: LabHost;
   readonly process: Process;
   readonly env: Readonly<Record<string, string>>;
   /** A host without an address beside it. */
-  client(mac: string): Promise<Host>;
+  client(mac: string): Promise<LabHost>;
   status(): Promise<{ ok: boolean; services: { service: string; ready: boolean; problems: unknown[] }[] }>;
 }
 
@@ -63,7 +63,7 @@ async function times(count: number, fits: RegExp, process: Process): Promise<voi
   });
 }
 
-async function pids(host: Host): Promise<string[]> {
+async function pids(host: LabHost): Promise<string[]> {
   return (await run(["ip", "netns", "pids", host.netns])).stdout.split("\n").filter(Boolean);
 }
 

@@ -15,7 +15,7 @@
 import { abortable } from "../../common/async.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { type Address, dial } from "../../common/http/dial.ts";
-import { type End, RestEnd } from "../../common/http/ends.ts";
+import { type ByteStream, PrefixedStream } from "../../common/http/byte_stream.ts";
 import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
 import type { Report } from "../../common/report.ts";
 import { AgentRefusal, AgentUnavailable } from "./errors.ts";
@@ -45,7 +45,7 @@ export interface AgentClientOptions {
   /** How long an answer may take, in ms (30,000); 0: no limit. */
   readonly timeoutMs?: number;
   /** Makes the connections in place of dial(). */
-  readonly connect?: (signal: AbortSignal) => Promise<End>;
+  readonly connect?: (signal: AbortSignal) => Promise<ByteStream>;
   /** Converts errors into the caller's words; its result is thrown. */
   readonly explain?: (error: AgentRefusal | AgentUnavailable) => Error | Promise<Error>;
 }
@@ -233,13 +233,13 @@ export class AgentClient {
     ip: string,
     port: number,
     { headers = {} }: { readonly headers?: Readonly<Record<string, string>> } = {},
-  ): Promise<End> {
+  ): Promise<ByteStream> {
     const { end, answer } = await this.#exchange({
       method: "CONNECT",
       path: `/networks/${encodeURIComponent(network)}`,
       query: { ip, port: String(port) },
     }, headers);
-    if (answer.status === 200) return new RestEnd(answer.rest, end);
+    if (answer.status === 200) return new PrefixedStream(answer.rest, end);
     end.close();
     throw await this.#explained(this.#refusal(answer));
   }
@@ -278,13 +278,13 @@ export class AgentClient {
   async #exchange(
     { method, path, query = {}, body, timeoutMs = this.timeoutMs }: AgentRequest,
     more: Readonly<Record<string, string>> = {},
-  ): Promise<{ end: End; answer: HttpResponse }> {
+  ): Promise<{ end: ByteStream; answer: HttpResponse }> {
     const { address, basePath = "", userAgent, connect } = this.#options;
     const json = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const search = new URLSearchParams(query).toString();
     const late = new AbortController();
     const timer = timeoutMs ? setTimeout(() => late.abort(), Math.min(timeoutMs, LONGEST)) : undefined;
-    let end: End | undefined;
+    let end: ByteStream | undefined;
     try {
       end = await (connect?.(late.signal) ?? dial(address, { signal: late.signal }));
       const answering = exchange(end, {

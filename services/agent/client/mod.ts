@@ -14,7 +14,7 @@ export { AgentRefusal, AgentUnavailable } from "./errors.ts";
 export { agentAddress } from "./address.ts";
 export type * from "./types.ts";
 export type { Address } from "../../common/http/dial.ts";
-export type { End } from "../../common/http/ends.ts";
+export type { ByteStream } from "../../common/http/byte_stream.ts";
 export type { HttpResponse } from "../../common/http/exchange.ts";
 export type { Note, Problem, Report } from "../../common/report.ts";
 export type { TlsContents } from "../../common/tls_contents.ts";

@@ -3,7 +3,7 @@ import { abortConnection } from "../../../ffi/abort.ts";
 import { abortable, delay, TimeLimit } from "../../common/async.ts";
 import { formatHostPort, type HostPort, tryParseHostPort } from "../../common/host_port.ts";
 import { dial } from "../../common/http/dial.ts";
-import { type End, RestEnd } from "../../common/http/ends.ts";
+import { type ByteStream, PrefixedStream } from "../../common/http/byte_stream.ts";
 import { exchange, type HttpResponse } from "../../common/http/exchange.ts";
 import { reasonOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
@@ -43,12 +43,12 @@ export async function forward(
   destination: Destination,
   options: ForwardOptions,
   signal: AbortSignal,
-): Promise<End> {
+): Promise<ByteStream> {
   const failures: string[] = [];
   for (const agent of agents) {
     for (const address of addressesOf(agent, options.port)) {
       const at = `${agent.hostname} at ${formatHostPort(address)}`;
-      let end: End;
+      let end: ByteStream;
       try {
         end = await connectTo(address, options, signal);
       } catch (error) {
@@ -64,7 +64,7 @@ export async function forward(
           AbortSignal.any([signal, limit.signal]),
           sendConnect(end, address, destination),
         );
-        if (status === 200) return new RestEnd(rest, end);
+        if (status === 200) return new PrefixedStream(rest, end);
         const sentence = sentenceIn(new TextDecoder().decode(body)) ?? `it answers ${status}`;
         if (TRIED.includes(status)) throw new HttpError(status, `${agent.hostname}: ${sentence}`);
         end.close();
@@ -86,7 +86,7 @@ async function connectTo(
   address: HostPort,
   { tls, reachWithin }: ForwardOptions,
   signal: AbortSignal,
-): Promise<End> {
+): Promise<ByteStream> {
   using limit = new TimeLimit(reachWithin);
   const late = limit.signal;
   try {
@@ -99,7 +99,11 @@ async function connectTo(
   }
 }
 
-function sendConnect(end: End, agent: HostPort, { network, ip, port }: Destination): Promise<HttpResponse> {
+function sendConnect(
+  end: ByteStream,
+  agent: HostPort,
+  { network, ip, port }: Destination,
+): Promise<HttpResponse> {
   const query = new URLSearchParams({ ip, port: String(port) });
   return exchange(end, {
     method: "CONNECT",

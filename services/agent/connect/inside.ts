@@ -3,7 +3,7 @@ import { abortConnection } from "../../../ffi/abort.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { namespaceIdentity, openNamespace } from "../../../ffi/netns.ts";
 import { connectIn } from "../../../ffi/sockets_in.ts";
-import { ConnectionEnd, type End } from "../../common/http/ends.ts";
+import { type ByteStream, ConnectionStream } from "../../common/http/byte_stream.ts";
 import { messageOf, reasonOf } from "../../common/refusal.ts";
 import { HttpError } from "../http/answers.ts";
 import type { Destination } from "./request.ts";
@@ -25,7 +25,7 @@ export async function connectInside(
   { netns, identity }: CheckedNamespace,
   { ip, port }: Destination,
   signal: AbortSignal,
-): Promise<End> {
+): Promise<ByteStream> {
   let namespace: number;
   try {
     namespace = openNamespace(netns);
@@ -40,7 +40,7 @@ export async function connectInside(
     // Keepalive probes notice when the target's host disappeared without closing.
     connection.setKeepAlive(true);
     connection.setNoDelay(true);
-    return new ConnectionEnd(connection, { abort: abortConnection });
+    return new ConnectionStream(connection, { abort: abortConnection });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof HttpError) throw error;

@@ -1,9 +1,9 @@
 /** Copies bytes between the two ends of a CONNECT stream, in both directions, until both have ended. */
-import type { End } from "../../common/http/ends.ts";
+import type { ByteStream } from "../../common/http/byte_stream.ts";
 
 /** An error, and at which of the two ends. */
 export interface JoinFailure {
-  readonly end: End;
+  readonly end: ByteStream;
   readonly error: unknown;
 }
 
@@ -18,12 +18,12 @@ export type Count = (bytes: number) => void;
  * @returns the error that ended it before both had sent everything
  */
 export async function join(
-  a: End,
-  b: End,
+  a: ByteStream,
+  b: ByteStream,
   { aToB, bToA }: { aToB?: Count; bToA?: Count } = {},
 ): Promise<JoinFailure | undefined> {
   let failure: JoinFailure | undefined;
-  const pass = async (from: End, to: End, count?: Count) => {
+  const pass = async (from: ByteStream, to: ByteStream, count?: Count) => {
     let reading = true;
     try {
       for (let bytes; (bytes = await from.read());) {

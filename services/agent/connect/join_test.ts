@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { End } from "../../common/http/ends.ts";
+import type { ByteStream } from "../../common/http/byte_stream.ts";
 import { join } from "./join.ts";
 
 /** One end in memory: what is said to it comes out of `heard`, what it says is fed by `say`. */
-class FakeEnd implements End {
+class FakeEnd implements ByteStream {
   readonly heard: string[] = [];
   finished = false;
   closed = false;

@@ -1,13 +1,13 @@
 /** Serves CONNECT /networks/ID?ip=A&port=P: a TCP connection into a network for a client outside of it. */
 import type { IncomingMessage } from "node:http";
 import { TimeLimit } from "../../common/async.ts";
-import type { AheadEnd } from "../../common/http/ahead_end.ts";
+import type { ReadAheadStream } from "../../common/http/read_ahead_stream.ts";
 import { closeWithResponse } from "../../common/http/answers.ts";
-import type { End } from "../../common/http/ends.ts";
+import type { ByteStream } from "../../common/http/byte_stream.ts";
 import { Ip } from "../../common/ip.ts";
 import type { AgentApi } from "../api.ts";
 import { HttpError } from "../http/answers.ts";
-import type { Counters } from "../http/counters.ts";
+import type { HttpCounters } from "../http/counters.ts";
 import type { Faults } from "../http/faults.ts";
 import { routeLabel } from "../http/routes.ts";
 import { forward, type ForwardOptions } from "./forward.ts";
@@ -30,12 +30,12 @@ const HEAD = new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n");
 
 /** The open streams of CONNECT requests. */
 export class Streams {
-  readonly #clients = new Set<AheadEnd>();
+  readonly #clients = new Set<ReadAheadStream>();
 
   constructor(
     private readonly route: AgentApi["route"],
     private readonly options: ConnectOptions,
-    private readonly counters: Counters,
+    private readonly counters: HttpCounters,
     private readonly faults: Faults,
   ) {}
 
@@ -43,13 +43,13 @@ export class Streams {
    * Serves a CONNECT to its end: reads the request, connects from the namespace of an active endpoint on this host or
    * through the agent of a host that has one, answers 200, and passes bytes both ways.
    */
-  async serve(request: IncomingMessage, client: AheadEnd): Promise<void> {
+  async serve(request: IncomingMessage, client: ReadAheadStream): Promise<void> {
     const started = performance.now(), target = request.url ?? "", route = routeLabel(target);
     const answered = (code: number) =>
       this.counters.answered("CONNECT", route, code, (performance.now() - started) / 1000);
     this.#clients.add(client);
     client.gone.addEventListener("abort", () => this.#clients.delete(client), { once: true });
-    let inside: End, forwarded: boolean;
+    let inside: ByteStream, forwarded: boolean;
     try {
       const wanted = readConnect(target, request.headers);
       inside = await connect(this.route, wanted, this.options, client.gone);
@@ -95,7 +95,7 @@ export async function connect(
   request: ConnectRequest,
   options: ConnectOptions,
   gone: AbortSignal,
-): Promise<End> {
+): Promise<ByteStream> {
   const { network, ip, port } = request;
   const route = await routeTo(network, Ip.parse(ip));
   gone.throwIfAborted();

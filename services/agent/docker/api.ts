@@ -1,6 +1,11 @@
 /** The interface between the Docker plugin and the agent, in terms of networks, addresses and endpoints. */
 import type { Ip } from "../../common/ip.ts";
-import type { AllowedAddress, DockerIds, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type {
+  AllowedAddressRecord,
+  DockerIds,
+  EndpointRecord,
+  NetworkRecord,
+} from "../../store/sand_records.ts";
 import type { AskedPools } from "./pools.ts";
 
 /** The agent's methods for the Docker plugin; each throws a Refusal with a sentence for the operator. */
@@ -33,7 +38,7 @@ export interface WantedEndpoint {
   /** Undefined: derived from the address. */
   readonly mac: string | undefined;
   /** Addresses beside its own that it may use. */
-  readonly allowed: readonly AllowedAddress[];
+  readonly allowed: readonly AllowedAddressRecord[];
 }
 
 /** The handlers of a driver, by method name. */

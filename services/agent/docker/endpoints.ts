@@ -5,7 +5,7 @@ import { planClaim, planRelease } from "../../overlay/addresses.ts";
 import { planDeactivate } from "../../overlay/endpoints.ts";
 import { findNetwork, networkNamed } from "../../overlay/networks.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
-import { change, confirm, definitely } from "../../store/change.ts";
+import { change, confirm, confirmedRead } from "../../store/change.ts";
 import { PlanBuilder } from "../../store/plan_builder.ts";
 import {
   type DockerIds,
@@ -54,7 +54,7 @@ export class DockerEndpoints implements DockerApi {
 
   network(wanted: string): Promise<NetworkRecord> {
     const { store, view } = this.#context;
-    return definitely(store, () => networkNamed(view, wanted));
+    return confirmedRead(store, () => networkNamed(view, wanted));
   }
 
   async claim(network: string, address: Ip | undefined): Promise<Ip> {
@@ -151,7 +151,7 @@ export class DockerEndpoints implements DockerApi {
     const found = await this.#known(dockerId).catch(unlessNone);
     if (!found) return;
     await this.#using(found.network, async (worker) => {
-      await this.#carriedOut(
+      await this.#applied(
         worker,
         found.id,
         () =>
@@ -180,7 +180,7 @@ export class DockerEndpoints implements DockerApi {
     await this.#using(
       found.network,
       (worker) =>
-        this.#carriedOut(worker, id, () =>
+        this.#applied(worker, id, () =>
           // Another request may have deleted it meanwhile.
           worker.writer.delete(id, options).catch(unlessNone)),
     );
@@ -215,7 +215,7 @@ export class DockerEndpoints implements DockerApi {
    * @throws Refusal "not-found" or "unavailable"
    */
   #known(dockerId: string): Promise<OverlayEndpoint> {
-    return definitely(this.#context.store, () => {
+    return confirmedRead(this.#context.store, () => {
       const found = this.#find(dockerId);
       if (!found) throw new Refusal("not-found", `there is no endpoint for Docker's ${dockerId}`);
       return found;
@@ -245,12 +245,12 @@ export class DockerEndpoints implements DockerApi {
   }
 
   /** Commits a change of an endpoint, if there is one, and gives the kernel time to follow. */
-  async #carriedOut(
+  async #applied(
     worker: NetworkWorker,
     id: string,
     act: () => Promise<number | undefined>,
   ): Promise<void> {
-    const done = worker.carriedOut(id);
+    const done = worker.whenApplied(id);
     const revision = await act().catch((error) => {
       worker.forget(id);
       throw error;

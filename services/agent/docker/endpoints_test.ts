@@ -50,7 +50,7 @@ function lagging() {
       return Promise.resolve(8);
     },
   };
-  const worker = { writer, carriedOut: () => Promise.resolve(), forget: () => {} };
+  const worker = { writer, whenApplied: () => Promise.resolve(), forget: () => {} };
   const workers = { use: () => Promise.resolve({ worker, release: () => {} }) } as unknown as Workers;
   return { docker: new DockerEndpoints(context, workers, new VethNames(), () => {}), done };
 }

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { deadline } from "../../common/async.ts";
 import { dial } from "../../common/http/dial.ts";
-import type { End } from "../../common/http/ends.ts";
+import type { ByteStream } from "../../common/http/byte_stream.ts";
 import { exchange, exchangeInChunks, type HttpResponse } from "../../common/http/exchange.ts";
 
 /** How long an answer may take, in ms: a container that is being started holds its lock for as long as its plugins take. */
@@ -42,13 +42,13 @@ const event = z.object({
 export type Container = z.infer<typeof description>;
 
 /** The events of containers from now on. Iterated, it gives the ids of containers that are to be looked at. */
-export interface Events extends AsyncIterable<readonly string[]> {
+export interface ContainerEvents extends AsyncIterable<readonly string[]> {
   close(): void;
 }
 
 /** A client of dockerd's API; each request has a connection of its own. */
 export class Engine {
-  readonly #open = new Set<End>();
+  readonly #open = new Set<ByteStream>();
   #isClosed = false;
 
   /** @param socket The path of dockerd's socket. */
@@ -68,7 +68,7 @@ export class Engine {
   }
 
   /** Follows what becomes of containers: nothing that comes after this has resolved is missed. @throws Error */
-  async events(): Promise<Events> {
+  async events(): Promise<ContainerEvents> {
     const end = await this.#dial();
     try {
       const target = `/events?filters=${encodeURIComponent(JSON.stringify(FILTERS))}`;
@@ -102,14 +102,14 @@ export class Engine {
     for (const end of this.#open) this.#end(end);
   }
 
-  async #dial(): Promise<End> {
+  async #dial(): Promise<ByteStream> {
     const end = await dial({ socket: this.socket });
     this.#open.add(end);
     if (this.#isClosed) this.#end(end);
     return end;
   }
 
-  #end(end: End): void {
+  #end(end: ByteStream): void {
     if (this.#open.delete(end)) end.close();
   }
 }

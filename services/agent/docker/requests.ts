@@ -4,7 +4,7 @@ import { parseAllowed } from "../../common/allowed_address.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { parseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
-import type { AllowedAddress } from "../../store/sand_records.ts";
+import type { AllowedAddressRecord } from "../../store/sand_records.ts";
 import { readAllowed } from "../http/requests.ts";
 
 // An engine sends unset fields as empty text, as null or not at all; fields that newer engines add are ignored.
@@ -109,7 +109,7 @@ export function optionalAddress(text: string, field: string): Ip | undefined {
 const ALLOW = "sand-allow";
 
 /** The addresses in that option (--network name=NAME,driver-opt=sand-allow=ADDRESS). */
-export function allowOption(options: Record<string, unknown>): AllowedAddress[] {
+export function allowOption(options: Record<string, unknown>): AllowedAddressRecord[] {
   const given = options[ALLOW] ?? "";
   const wrong = (what: string) => invalid(`${ALLOW}: ${what}`);
   if (typeof given !== "string") throw wrong("a text is needed, like 10.0.0.9");

@@ -3,19 +3,19 @@
  * rule of another table can overrule that. Chains of iptables-legacy are not seen.
  */
 import type { Netlink } from "../../../ffi/netlink.ts";
-import { commit, newRule, type Table } from "../../../ffi/netlink_nftables.ts";
+import { commit, newRule, type NftTable } from "../../../ffi/netlink_nftables.ts";
 import { end, type Rule } from "../../../ffi/nftables_expressions.ts";
 import { deleteRule, findRules, listChains, type ListedChain } from "../../../ffi/nftables_others.ts";
 import { FROM_NETWORKS, TO_NETWORKS, UPLINKS } from "./host_rules.ts";
 
 /** A chain that drops the networks' packets, and the commands by which it lets them pass. */
-export interface Blocker {
+export interface DroppingChain {
   readonly chain: string;
   readonly commands: readonly string[];
 }
 
 /** The chain that Docker leaves to its users. */
-const DOCKER: { readonly table: Table; readonly name: string } = {
+const DOCKER: { readonly table: NftTable; readonly name: string } = {
   table: { family: "ip", name: "filter" },
   name: "DOCKER-USER",
 };
@@ -26,8 +26,8 @@ const RULES: readonly (readonly [option: string, rule: Rule])[] = [
 ];
 
 /** The chains that may drop what the networks' machines send or get. */
-export async function blockersOf(netlink: Netlink): Promise<Blocker[]> {
-  const found: Blocker[] = [];
+export async function droppingChains(netlink: Netlink): Promise<DroppingChain[]> {
+  const found: DroppingChain[] = [];
   for (const family of ["ip", "inet"] as const) {
     const chains = await listChains(netlink, family);
     for (const chain of chains.filter(({ dropsForwarded }) => dropsForwarded)) {

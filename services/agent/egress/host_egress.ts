@@ -20,7 +20,7 @@ import { bootId } from "../context.ts";
 import type { EgressPart } from "../parts.ts";
 import { failpoint } from "../failpoints.ts";
 import { EGRESS_TABLE, isTableOf, tableOf } from "../kernel/egress.ts";
-import { allowInDocker, type Blocker, blockersOf, forgetInDocker } from "./forward_policy.ts";
+import { allowInDocker, type DroppingChain, droppingChains, forgetInDocker } from "./forward_policy.ts";
 import { type ControlPlane, COUNTERS, hostChains, UPLINKS } from "./host_rules.ts";
 import { LostPackets } from "./lost_packets.ts";
 
@@ -55,7 +55,7 @@ export class HostEgress implements EgressPart {
   readonly #mutex = new Mutex();
   #timer: ReturnType<typeof setInterval> | undefined;
   #failure: string | undefined;
-  #blockers: readonly Blocker[] = [];
+  #blockers: readonly DroppingChain[] = [];
   /** The packets that networks send to the world and other programs' rules drop on this host. */
   readonly packets = new LostPackets();
   #guards = false;
@@ -69,7 +69,7 @@ export class HostEgress implements EgressPart {
   constructor(private readonly options: HostEgressOptions) {}
 
   /** Why packets of networks may not be forwarded; empty where nothing is known. */
-  get blockers(): readonly Blocker[] {
+  get blockers(): readonly DroppingChain[] {
     return this.#blockers;
   }
 
@@ -227,7 +227,7 @@ export class HostEgress implements EgressPart {
     failpoint("egress:forwarding");
     using netlink = openNftables(home);
     if (docker && hasEgress) await allowInDocker(netlink);
-    this.#blockers = hasEgress ? await blockersOf(netlink) : [];
+    this.#blockers = hasEgress ? await droppingChains(netlink) : [];
     // What was done for CNI alone is not all that egress needs.
     this.#rightAt = hasEgress ? performance.now() : -Infinity;
   }

@@ -22,7 +22,7 @@ import {
 } from "../../../ffi/nftables_expressions.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { VXLAN_PORT } from "../../overlay/state.ts";
-import type { View } from "../../overlay/view.ts";
+import type { OverlayView } from "../../overlay/view.ts";
 import {
   cameBy,
   type Chain,
@@ -51,7 +51,7 @@ export const FROM_NETWORKS = cameBy(UPLINKS, false), TO_NETWORKS = leavesBy(UPLI
 const IPV4 = [loadMeta(META_FAMILY), isEqual(2)];
 
 /** The UDP ports of VXLAN that hosts of this cluster may have. @param own The port of networks that this host makes. */
-export function vxlanPorts(view: View, own: number): Set<number> {
+export function vxlanPorts(view: OverlayView, own: number): Set<number> {
   const ports = new Set([VXLAN_PORT, own]);
   for (const { strand_vxlan_port: port } of view.networks()) if (port !== undefined) ports.add(port);
   return ports;

@@ -4,7 +4,7 @@ import type { MessageSocket } from "../../../ffi/unix_messages.ts";
 import type { Cidr, Ip } from "../../common/ip.ts";
 import {
   type AgentReply,
-  type Ask,
+  type DhcpQuery,
   encodeMessage,
   MOST_ADDRESSES,
   NAMES_ROOM,
@@ -36,7 +36,7 @@ export interface GatewaySource {
   /** The revision of etcd that all of it is of. */
   readonly revision: number;
   /** Takes what a client of DHCP asks for; `answer` may be called later, or never. */
-  ask(question: Ask, answer: (reply: AgentReply) => void): void;
+  ask(question: DhcpQuery, answer: (reply: AgentReply) => void): void;
 }
 
 /** The most answers that wait to be sent: their clients ask again. */

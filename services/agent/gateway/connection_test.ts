@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { libc } from "../../../ffi/libc.ts";
 import { LONGEST_MESSAGE, MessageListener, MessageSocket } from "../../../ffi/unix_messages.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
-import { type AgentReply, type Ask, encodeMessage, PROTOCOL } from "../../overlay_names/gateway_messages.ts";
+import {
+  type AgentReply,
+  type DhcpQuery,
+  encodeMessage,
+  PROTOCOL,
+} from "../../overlay_names/gateway_messages.ts";
 import { type Gateway, GatewayConnection } from "./connection.ts";
 
 /** A connection, its other end, and the networks that it reads; of each name the address ends in the length of its label. */
@@ -11,7 +16,7 @@ function setUp(networks: readonly string[] = ["blue"], labels: readonly string[]
   const gatewayd = MessageSocket.connect(path), socket = listener.accept();
   assert.ok(socket);
   listener.close();
-  const asked: [Ask, (reply: AgentReply) => void][] = [];
+  const asked: [DhcpQuery, (reply: AgentReply) => void][] = [];
   const known = new Map<string, Gateway>(networks.map((id) => [id, gateway()]));
   const connection = new GatewayConnection(socket, {
     gateway: (network) => known.get(network),
@@ -151,7 +156,7 @@ Deno.test("many names come in messages of a size that a socket takes", () => {
   assert.deepEqual([seen.size, done], [20_000, 1]);
 });
 
-const ask: Ask = {
+const ask: DhcpQuery = {
   ...{
     kind: "ask",
     network: "blue",

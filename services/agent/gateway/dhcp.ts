@@ -6,17 +6,17 @@ import { messageOf } from "../../common/refusal.ts";
 import { timestamp } from "../../common/timestamp.ts";
 import { isTracing, parentOf, type Span, startSpan, traceparentOf } from "../../common/tracing.ts";
 import { type Copied, Exchanges } from "../../dhcpd/exchanges.ts";
-import { type Counts, noCounts } from "../../dhcpd/counters.ts";
+import { type DhcpdCounts, noCounts } from "../../dhcpd/counters.ts";
 import { BOOTREQUEST, ETHERNET, Opt, Type } from "../../dhcpd/numbers.ts";
 import { Offers } from "../../dhcpd/offers.ts";
 import type { Reply } from "../../dhcpd/reply.ts";
 import { gatewayOf } from "../../overlay/claims.ts";
-import type { AgentReply, Ask } from "../../overlay_names/gateway_messages.ts";
+import type { AgentReply, DhcpQuery } from "../../overlay_names/gateway_messages.ts";
 import { leasingNetwork, OverlayLeases } from "../../overlay_names/lease_space.ts";
 import type { LeaseClock } from "../../nex/clocks.ts";
 import type { SandRecord } from "../../store/sand_records.ts";
 import type { Context } from "../context.ts";
-import { Askers, ofContainer, type Refused } from "./askers.ts";
+import { DhcpAdmission, ofContainer, type Refused } from "./dhcp_admission.ts";
 import { LeaseWriter } from "./lease_writer.ts";
 
 /** The most leases of one network that wait to be written; what is asked for beyond that is dropped, and its client asks again. */
@@ -51,7 +51,7 @@ export interface GatewayDhcpOptions {
 
 /** Answers what clients of DHCP ask in the networks of this host. */
 export class GatewayDhcp {
-  readonly askers: Askers;
+  readonly askers: DhcpAdmission;
   readonly clock = new HostClock();
   readonly writer: LeaseWriter;
   readonly #context: () => Context;
@@ -67,17 +67,17 @@ export class GatewayDhcp {
     this.#context = context;
     this.#options = options;
     this.writer = new LeaseWriter(context);
-    this.askers = new Askers(context);
+    this.askers = new DhcpAdmission(context);
     this.#exhausted = exportCounts(options.metrics, () => this.counts, this.askers.refused);
     this.#timer = setInterval(() => this.#forgetOffers(), OFFERS_MS);
   }
 
-  get counts(): Counts {
+  get counts(): DhcpdCounts {
     return this.#exchanges?.counts ?? this.#noCounts;
   }
 
   /** Takes a question of gatewayd's, for a network whose gateway answers DHCP on this host. */
-  ask(asked: Ask, answer: (reply: AgentReply) => void): void {
+  ask(asked: DhcpQuery, answer: (reply: AgentReply) => void): void {
     const { view, storeGuard, log, host } = this.#context(), { network: id, mac, question } = asked;
     const { refused } = this.askers, port = ofContainer(asked.port) ? undefined : asked.port;
     const record = view.network(id);
@@ -190,7 +190,7 @@ export class GatewayDhcp {
 }
 
 /** @returns the counter of clients for whom no address was left */
-function exportCounts(metrics: Registry, counts: () => Counts, refused: Refused): Counter<"network"> {
+function exportCounts(metrics: Registry, counts: () => DhcpdCounts, refused: Refused): Counter<"network"> {
   counters(
     metrics,
     "agent_dhcp_messages_total",
@@ -240,7 +240,7 @@ class Question implements Copied<Question> {
   readonly hlen = 6;
   readonly giaddr = 0;
 
-  constructor(private readonly asked: Ask) {}
+  constructor(private readonly asked: DhcpQuery) {}
 
   get type(): number {
     return this.asked.type;

@@ -15,7 +15,7 @@ import { type Gateway, GatewayConnection, type GatewaySource } from "./connectio
 import { listenForGatewayd } from "./listener.ts";
 import { peerRefusal } from "./peer.ts";
 import { OpenSockets } from "./open_sockets.ts";
-import type { Answered, GatewaySockets } from "./sockets.ts";
+import type { GatewayServices, GatewaySockets } from "./sockets.ts";
 import { answeredOf, isSameGateway, type WantedGateway, WantedGateways } from "./wanted.ts";
 
 /** The most connections at once: there is one gatewayd, and one that is about to replace it. */
@@ -181,7 +181,7 @@ export class Gateways implements NetworksPart, GatewaySource {
     });
   }
 
-  #open(network: string, address: Ip, answered: Answered): GatewaySockets | undefined {
+  #open(network: string, address: Ip, answered: GatewayServices): GatewaySockets | undefined {
     const known = this.#sockets.get(network);
     if (known?.isFor(address, answered)) return known;
     this.#release(network);

@@ -27,7 +27,7 @@ const OTHERS_GRACE = 120;
 const PORTLESS_GRACE = 30_000;
 
 /** The result of checking a network, which is not checked again until something in it may have ended. */
-interface Look {
+interface SweptNetwork {
   /** When its first lease is over, in seconds since the epoch. */
   readonly leaseAt: number;
   /** When the first device that is no longer a port is to be checked again, by performance.now(). */
@@ -58,7 +58,7 @@ export class LeaseSweeper {
   #isAtRest = false;
   #wake = new AbortController();
   /** The result of each network's last check; once the network has changed, `portless` alone counts. */
-  readonly #looks = new Map<string, Look>();
+  readonly #looks = new Map<string, SweptNetwork>();
   /** By network, when the next lease of another host may end, in seconds since the epoch; absent once the network has changed. */
   readonly #othersAt = new Map<string, number>();
   /** The ports by which {@link LeaseSweeper.#looks} were found. */
@@ -140,10 +140,10 @@ export class LeaseSweeper {
     { now, looked, before, over }: {
       now: number;
       looked: number;
-      before: Look | undefined;
+      before: SweptNetwork | undefined;
       over: OverlayEndpoint[];
     },
-  ): Look {
+  ): SweptNetwork {
     const { view, ports, namespacePath, host: { hostname } } = this.#context();
     const devices = new Set(ports.devices(network)), portless = new Map<string, number>();
     let leaseAt = Infinity, portAt = Infinity;

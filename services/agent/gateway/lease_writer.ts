@@ -3,7 +3,7 @@ import { deadline } from "../../common/async.ts";
 import { inSpan, parentOf } from "../../common/tracing.ts";
 import { type JoinedLeases, joinLeases } from "../../overlay_names/join_leases.ts";
 import type { EndpointLeasePlan } from "../../overlay_names/lease_plans.ts";
-import type { Committer, Guard, Outcome, Plan } from "../../store/types.ts";
+import type { CommitOutcome, Committer, Guard, Plan } from "../../store/types.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 
@@ -14,7 +14,7 @@ const PATIENCE = 2000;
 
 interface Job {
   readonly plan: EndpointLeasePlan;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly resolve: (outcome: CommitOutcome) => void;
   readonly reject: (error: unknown) => void;
   tries: number;
 }
@@ -31,11 +31,11 @@ export class LeaseWriter implements Committer {
     return this.#waiting.get(network)?.length ?? 0;
   }
 
-  commit(plan: Plan): Promise<Outcome> {
+  commit(plan: Plan): Promise<CommitOutcome> {
     return this.commitGrouped(plan);
   }
 
-  async commitGrouped(plan: EndpointLeasePlan): Promise<Outcome> {
+  async commitGrouped(plan: EndpointLeasePlan): Promise<CommitOutcome> {
     const { store, storeGuard } = this.context(), network = plan.claims?.network;
     storeGuard.assertNotHeld();
     if (network === undefined) return await store.committer.commitGrouped(plan);
@@ -48,7 +48,7 @@ export class LeaseWriter implements Committer {
     });
   }
 
-  #written(network: string, plan: EndpointLeasePlan): Promise<Outcome> {
+  #written(network: string, plan: EndpointLeasePlan): Promise<CommitOutcome> {
     return new Promise((resolve, reject) => {
       const job: Job = { plan, resolve, reject, tries: 0 }, waiting = this.#waiting.get(network);
       if (waiting) return void waiting.push(job);

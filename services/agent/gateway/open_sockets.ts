@@ -1,7 +1,7 @@
 /** Keeps the sockets of all gateways of this host, and the reasons why some gateways have none. */
 import { messageOf } from "../../common/refusal.ts";
 import type { Ip } from "../../common/ip.ts";
-import { type Answered, GatewaySockets } from "./sockets.ts";
+import { type GatewayServices, GatewaySockets } from "./sockets.ts";
 
 /** A network has at most one set of sockets. */
 export class OpenSockets {
@@ -27,7 +27,7 @@ export class OpenSockets {
    *
    * @returns undefined when they cannot be opened yet, or cannot at all: then {@link failures} says why
    */
-  open(network: string, path: string, address: Ip, answered: Answered): GatewaySockets | undefined {
+  open(network: string, path: string, address: Ip, answered: GatewayServices): GatewaySockets | undefined {
     this.#failures.delete(network);
     try {
       const sockets = GatewaySockets.open(path, address, answered);

@@ -2,7 +2,7 @@
 import { PortLimits, type Rate } from "../../common/port_limits.ts";
 import { Type } from "../../dhcpd/numbers.ts";
 import { DEFAULT_LEASE_SECONDS } from "../../nex/network.ts";
-import type { Ask } from "../../overlay_names/gateway_messages.ts";
+import type { DhcpQuery } from "../../overlay_names/gateway_messages.ts";
 import type { Space } from "../../overlay/space.ts";
 import { macNumber } from "../../overlay/state.ts";
 import type { Context } from "../context.ts";
@@ -48,7 +48,7 @@ export class PortShares {
   }
 
   /** False for a DECLINE beyond the port's share. One of an address that the client does not have is ignored later. */
-  mayDecline({ network, port, mac, type, requested }: Ask, space: Space): boolean {
+  mayDecline({ network, port, mac, type, requested }: DhcpQuery, space: Space): boolean {
     const [holder] = space.holdersOfMac(macNumber(mac)), address = holder?.address;
     if (type !== Type.decline || !address || address.u32 !== requested) return true;
     const key = `${network} ${port}`, now = this.#now(), declined = this.#declinedAt(space, port);
@@ -66,7 +66,7 @@ export class PortShares {
   }
 
   /** False for a message that may have to be written, and that is beyond the port's share. */
-  mayWrite({ network, port, type, rapid }: Ask, space: Space): boolean {
+  mayWrite({ network, port, type, rapid }: DhcpQuery, space: Space): boolean {
     if (type === Type.inform || type === Type.discover && !rapid) return true;
     const most = this.#context().ports.mostLeases(network, port);
     const seconds = space.settings?.network.lease_duration || DEFAULT_LEASE_SECONDS;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Type } from "../../dhcpd/numbers.ts";
-import type { Ask } from "../../overlay_names/gateway_messages.ts";
+import type { DhcpQuery } from "../../overlay_names/gateway_messages.ts";
 import { endpointRecord, lab, network } from "../../overlay/testing.ts";
 import type { Context } from "../context.ts";
-import { Askers } from "./askers.ts";
+import { DhcpAdmission } from "./dhcp_admission.ts";
 import { PortShares } from "./port_shares.ts";
 
 const macOf = (n: number) => `52:54:00:00:00:${n.toString(16).padStart(2, "0")}`;
@@ -21,7 +21,7 @@ function setUp() {
     namespacePath: () => "/run/netns/there-is-none",
   } as unknown as Context;
   const shares = new PortShares(() => context, () => time.ms);
-  const ask = (n: number, port: string, type: number): Ask => ({
+  const ask = (n: number, port: string, type: number): DhcpQuery => ({
     ...{ kind: "ask", network: network.id, question: n, port, type, mac: macOf(n), ciaddr: 0, source: 0 },
     ...{ unicast: false, received: 0, requested: addressOf(n) },
   });
@@ -91,7 +91,7 @@ Deno.test("a port that may have many leases, or short ones, may have them writte
 });
 
 Deno.test("what gatewayd says it heard at no port of the network is not answered", () => {
-  const it = setUp(), askers = new Askers(() => it.context);
+  const it = setUp(), askers = new DhcpAdmission(() => it.context);
   for (const port of ["", "tap0 ", "a/b", "a".repeat(16), "lo", "br0", "vxlan0", "tap0"]) {
     assert.equal(askers.mayAsk(it.ask(9, port, Type.discover)), false, port);
   }

@@ -14,7 +14,7 @@ import { NetworkNamespace } from "../kernel/network_namespace.ts";
 const RECEIVE_BUFFER = 256 * 1024;
 
 /** The protocols that are answered at a gateway. */
-export interface Answered {
+export interface GatewayServices {
   readonly dns: boolean;
   readonly dhcp: boolean;
 }
@@ -27,7 +27,7 @@ export class GatewaySockets {
   private constructor(
     readonly identity: string,
     readonly address: Ip,
-    readonly answered: Answered,
+    readonly answered: GatewayServices,
     /** DNS by UDP, and by listening TCP; then DHCP. */
     readonly descriptors: readonly number[],
     /** A descriptor that the agent keeps and does not hand over. */
@@ -41,7 +41,7 @@ export class GatewaySockets {
    * @returns undefined when there is no namespace at the path, or no bridge in it
    * @throws SystemError, NamespaceError
    */
-  static open(path: string, address: Ip, answered: Answered): GatewaySockets | undefined {
+  static open(path: string, address: Ip, answered: GatewayServices): GatewaySockets | undefined {
     using namespace = NetworkNamespace.openIfAny(path);
     if (!namespace) return undefined;
     const what = `${address}:${DNS_PORT} in ${path}`, at = `${address}:${DHCP_PORT} in ${path}`;
@@ -78,12 +78,12 @@ export class GatewaySockets {
   }
 
   /** True for sockets in the namespace that is at the path now, at this address. */
-  isAt(path: string, address: Ip, answered: Answered): boolean {
+  isAt(path: string, address: Ip, answered: GatewayServices): boolean {
     using namespace = NetworkNamespace.openOrNone(path);
     return namespace?.identity === this.identity && this.isFor(address, answered);
   }
 
-  isFor(address: Ip, { dns, dhcp }: Answered): boolean {
+  isFor(address: Ip, { dns, dhcp }: GatewayServices): boolean {
     return this.address.equals(address) && this.answered.dns === dns && this.answered.dhcp === dhcp;
   }
 

@@ -4,13 +4,13 @@
  */
 import { Cidr } from "../../common/ip.ts";
 import { networkFault } from "../../overlay/faults.ts";
-import type { View } from "../../overlay/view.ts";
+import type { OverlayView } from "../../overlay/view.ts";
 import { toldRecord } from "../../overlay_names/effective.ts";
 import { SETTINGS_ROOM } from "../../overlay_names/gateway_messages.ts";
 import type { NetworkRecord, SettingsRecord } from "../../store/sand_records.ts";
 import type { NexNetworkRecord } from "../../store/records.ts";
 import type { Gateway } from "./connection.ts";
-import type { Answered } from "./sockets.ts";
+import type { GatewayServices } from "./sockets.ts";
 
 /** DHCP's option of an interface's MTU (RFC 2132 §5.1), and the MTU that machines have without it. */
 const MTU_OPTION = 26, USUAL_MTU = 1500;
@@ -28,7 +28,7 @@ export interface GatewayOptions {
 }
 
 /** The protocols that a gateway answers. */
-export function answeredOf({ dns, dhcp }: WantedGateway): Answered {
+export function answeredOf({ dns, dhcp }: WantedGateway): GatewayServices {
   return { dns, dhcp: dhcp !== undefined };
 }
 
@@ -45,7 +45,7 @@ export function isSameGateway(a: WantedGateway, b: WantedGateway): boolean {
  * @param onTooLong Called with the network's name where its settings have too many characters for DHCP, and how many.
  */
 function wantedGateway(
-  view: View,
+  view: OverlayView,
   network: string,
   { ttl, mtu }: GatewayOptions,
   onTooLong: (name: string, length: number) => void,

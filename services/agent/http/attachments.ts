@@ -5,7 +5,7 @@ import { isInterfaceName } from "../../common/interface_name.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { SpanContext } from "../../common/tracing.ts";
 import type { AttachmentRecord } from "../../store/sand_records.ts";
-import type { Attached, AttachmentsApi, NewAttachment } from "../api.ts";
+import type { AttachmentsApi, AttachRequest, AttachResult } from "../api.ts";
 import { type Answer, HttpError, json, statusOf } from "./answers.ts";
 import { shownEndpoint } from "./records.ts";
 import {
@@ -123,7 +123,7 @@ export async function answerAttachments(
   }
 }
 
-function readNewAttachment(body: Uint8Array): NewAttachment {
+function readNewAttachment(body: Uint8Array): AttachRequest {
   const request = read(newAttachment, body);
   const { attachment, network_id, netns, ipv4_address, mac_address, routes } = request;
   for (const { dst, gw } of routes) {
@@ -154,7 +154,7 @@ function readAttachment(query: URLSearchParams): AttachmentRecord {
   return read(attachment, new TextEncoder().encode(JSON.stringify(Object.fromEntries(query))));
 }
 
-function shown({ endpoint, mtu, overlayNetns, resolver }: Attached) {
+function shown({ endpoint, mtu, overlayNetns, resolver }: AttachResult) {
   return {
     endpoint: shownEndpoint(endpoint),
     mtu,

@@ -3,7 +3,7 @@ import { Counter, Durations, Gauge, type Registry } from "../../common/metrics.t
 import type { SpanContext } from "../../common/tracing.ts";
 
 /** The API's metrics. */
-export interface Counters {
+export interface HttpCounters {
   /** Counts a request with its duration until the answer was sent; for CONNECT, until its stream began. */
   answered(method: string, route: string, code: number, seconds: number, span?: SpanContext): void;
   readonly connections: Gauge;
@@ -13,7 +13,7 @@ export interface Counters {
 }
 
 /** Registers the API's metrics. */
-export function createCounters(metrics: Registry): Counters {
+export function createCounters(metrics: Registry): HttpCounters {
   const registers = [metrics];
   const seconds = new Durations({
     name: "agent_http_request_seconds",

@@ -1,7 +1,7 @@
 /** Chooses the fields of stored networks and endpoints that the HTTP API shows. */
 import type { NetworkTrouble } from "../api.ts";
 import { type EndpointKind, kindOf } from "../../overlay/endpoint_kind.ts";
-import type { AllowedAddress, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type { AllowedAddressRecord, EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
 
 const networkFields = [
   "id",
@@ -56,7 +56,7 @@ export function shownEndpoint(
 ): Pick<EndpointRecord, typeof endpointFields[number]> & {
   readonly name?: string;
   readonly aliases?: readonly string[];
-  readonly allow?: readonly AllowedAddress[];
+  readonly allow?: readonly AllowedAddressRecord[];
   readonly kind?: EndpointKind;
   readonly expires_at?: string;
 } {

@@ -5,9 +5,9 @@ import { Cidr, Ip } from "../../common/ip.ts";
 import { macToBytes, tryParseMac } from "../../common/mac.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { NetworkRequest } from "../../overlay/check_network.ts";
-import type { AllowedAddress } from "../../store/sand_records.ts";
+import type { AllowedAddressRecord } from "../../store/sand_records.ts";
 import { MOST_ALLOWED } from "../../store/sand_schemas.ts";
-import type { EndpointFilter, NewEndpoint } from "../api.ts";
+import type { CreateRequest, EndpointFilter } from "../api.ts";
 
 /** The longest that a request may wait for other hosts, in ms. */
 const LONGEST_WAIT = 60_000;
@@ -72,7 +72,7 @@ export function readNetworkRequest(body: Uint8Array): NetworkRequest {
  * Reads body and query of POST /endpoints. Throws Refusal "invalid", or "not-found" for an id that no network can
  * have.
  */
-export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): NewEndpoint {
+export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): CreateRequest {
   const { network_id, activate, activate_params, ipv4_address, mac_address, name, aliases, allow } = read(
     endpointBody,
     body,
@@ -96,7 +96,7 @@ export function readEndpointRequest(body: Uint8Array, query: URLSearchParams): N
 export function readAllowed(
   list: readonly { readonly address: string; readonly mac?: string | undefined }[],
   field = "allow",
-): AllowedAddress[] {
+): AllowedAddressRecord[] {
   const found = new Map(list.map(({ address: text, mac }) => {
     const address = readAddress(text, `${field}.address`).toString();
     return [address, { address, ...mac === undefined ? {} : { mac: readMac(mac, `${field}.mac`) } }];

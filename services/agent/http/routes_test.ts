@@ -3,7 +3,7 @@ import { Registry } from "../../common/metrics.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { version } from "../../common/version.ts";
 import { UnknownOutcome } from "../../store/errors.ts";
-import type { AgentApi, EndpointFilter, NewEndpoint } from "../api.ts";
+import type { AgentApi, CreateRequest, EndpointFilter } from "../api.ts";
 import { errorAnswer } from "./answers.ts";
 import { answerTo, routeLabel } from "./routes.ts";
 import { ENDPOINT, endpoint, fakeApi, NETWORK, network, report } from "./testing.ts";
@@ -158,7 +158,7 @@ Deno.test("a body that is no JSON object of the right types is refused with fiel
 });
 
 Deno.test("POST /endpoints reads what Go's clients send", async () => {
-  const seen: NewEndpoint[] = [];
+  const seen: CreateRequest[] = [];
   const createEndpoint: AgentApi["createEndpoint"] = (request) => {
     seen.push(request);
     return Promise.resolve({ endpoint, pending: [] });

@@ -16,18 +16,18 @@ export function announcement(address: number, mac: number): Uint8Array<ArrayBuff
 }
 
 /** A machine that sends ARP, or is asked for. */
-interface Party {
+interface ArpHost {
   readonly mac: Uint8Array;
   /** As a 32-bit value. */
   readonly address: number;
 }
 
 /** A request, broadcast, for the MAC of an address. */
-export function arpRequest(sender: Party, address: number): Uint8Array<ArrayBuffer> {
+export function arpRequest(sender: ArpHost, address: number): Uint8Array<ArrayBuffer> {
   return broadcast(REQUEST, sender, { mac: new Uint8Array(6), address });
 }
 
-function broadcast(operation: number, sender: Party, target: Party): Uint8Array<ArrayBuffer> {
+function broadcast(operation: number, sender: ArpHost, target: ArpHost): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(LENGTH), view = new DataView(frame.buffer);
   frame.fill(0xff, 0, 6);
   frame.set(sender.mac, 6);

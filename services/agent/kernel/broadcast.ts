@@ -14,7 +14,7 @@ import {
   newRates,
   newRule,
   newTable,
-  type Table,
+  type NftTable,
 } from "../../../ffi/netlink_nftables.ts";
 import {
   end,
@@ -38,7 +38,7 @@ import type { NftablesSockets } from "./nftables_sockets.ts";
 
 type BroadcastOp = Extract<KernelOp, { readonly op: `broadcast-${string}` }>;
 
-const TABLE: Table = { family: "bridge", name: "strand_broadcast" };
+const TABLE: NftTable = { family: "bridge", name: "strand_broadcast" };
 const FORWARD: Hook = { at: "forward", priority: 0 }, OUTPUT: Hook = { at: "output", priority: 0 };
 /** The rates of ports; nft(8)'s number of the type ifname. */
 const SENDERS = "senders", IFNAME = 41, IFNAME_LENGTH = 16;

@@ -18,8 +18,8 @@ import {
   newRule,
   newSet,
   newTable,
+  type NftTable,
   removeKeys,
-  type Table,
 } from "../../../ffi/netlink_nftables.ts";
 import {
   countIn,
@@ -77,7 +77,7 @@ export function refuseAdvertisements(namespace: number, ...links: string[]): voi
 
 export type ContainmentOp = Extract<KernelOp, { readonly op: `containment-${string}` }>;
 
-const TABLE: Table = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
+const TABLE: NftTable = { family: "bridge", name: "strand" }, CHAIN = "prerouting";
 const HOOK: Hook = { at: "prerouting", priority: -300 };
 /** The chain that says of what leaves by vxlan0 that the kernel sends it: see {@link ENCAPSULATED}. */
 const LEAVING = "postrouting", LEAVING_HOOK: Hook = { at: "postrouting", priority: 0 };
@@ -230,12 +230,12 @@ export class Containment {
   }
 
   /** The counted frames by kind; none where there is no such table. @param read Reads a table's counters. @throws SystemError */
-  counted(read: (table: Table) => ReadonlyMap<string, number>): Map<ForeignKind, number> {
+  counted(read: (table: NftTable) => ReadonlyMap<string, number>): Map<ForeignKind, number> {
     const counters = this.#counters(read);
     return new Map(FOREIGN_KINDS.map((kind, i) => [kind, counters?.get(COUNTERS[i] ?? "") ?? 0]));
   }
 
-  #counters(read: (table: Table) => ReadonlyMap<string, number>): ReadonlyMap<string, number> | undefined {
+  #counters(read: (table: NftTable) => ReadonlyMap<string, number>): ReadonlyMap<string, number> | undefined {
     if (this.missing !== undefined) return undefined;
     try {
       return read(TABLE);

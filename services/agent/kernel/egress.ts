@@ -13,7 +13,7 @@ import {
   newCounter,
   newRule,
   newTable,
-  type Table,
+  type NftTable,
 } from "../../../ffi/netlink_nftables.ts";
 import {
   clampSegments,
@@ -51,7 +51,7 @@ export interface Chain {
 }
 
 /** The table's name, in the networks' namespaces and in the host's. */
-export const EGRESS_TABLE: Table = { family: "inet", name: "strand_egress" };
+export const EGRESS_TABLE: NftTable = { family: "inet", name: "strand_egress" };
 
 /** Goes on where the packet came by, or leaves by, an interface of that name, or whose name begins so. */
 export const cameBy = (

@@ -17,7 +17,7 @@ import { missingRoutes } from "./routes.ts";
 import { madeByAgents, refuseTarget, TargetRefused } from "./target.ts";
 
 /** Settings of this host's kernel side. */
-export interface HostOptions {
+export interface KernelHostOptions {
   /** The source address of vxlan devices. It may change: devices are then recreated by the next comparison. */
   readonly vtep: Ip;
   /** False: checksums are computed in software, for hardware or drivers with broken offload. Default true. */
@@ -72,7 +72,7 @@ export class HostKernel implements Disposable {
   readonly containment: Containment;
   readonly #tables = new NftablesSockets();
 
-  constructor(options: HostOptions) {
+  constructor(options: KernelHostOptions) {
     const tables = this.#tables;
     this.containment = new Containment(tables, options.onUncontained);
     this.#underlay = {

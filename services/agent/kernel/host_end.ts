@@ -6,7 +6,7 @@ import { type Link, listLinks, namespaceNumber } from "../../../ffi/netlink_link
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
 import { invalid } from "../../common/refusal.ts";
-import { addPair, type End, type Near, taken, unlessThere } from "./pair.ts";
+import { addPair, type BridgeEnd, taken, unlessThere, type VethEnd } from "./pair.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
 /**
@@ -19,11 +19,11 @@ import type { NetworkNamespace } from "./network_namespace.ts";
  */
 export async function addOverHost(
   here: NetworkNamespace,
-  near: Near,
+  near: BridgeEnd,
   host: NetworkNamespace,
   hostEnd: string,
   target: NetworkNamespace,
-  far: End,
+  far: VethEnd,
 ): Promise<void> {
   const { master, up, ...rest } = near;
   await addPair(host, { ...rest, name: hostEnd }, target, far, () => here.link(near.name));

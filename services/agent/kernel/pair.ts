@@ -5,7 +5,7 @@ import { Refusal } from "../../common/refusal.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 
 /** How one end of a veth pair is created. */
-export interface End {
+export interface VethEnd {
   readonly name: string;
   readonly mtu: number;
   /**
@@ -15,7 +15,7 @@ export interface End {
 }
 
 /** The end that is a port of the network's bridge, or becomes one. */
-export interface Near extends End {
+export interface BridgeEnd extends VethEnd {
   readonly master?: number;
   readonly up?: boolean;
 }
@@ -27,9 +27,9 @@ export interface Near extends End {
  */
 export async function addPair(
   here: NetworkNamespace,
-  near: Near,
+  near: BridgeEnd,
   target: NetworkNamespace,
-  far: End,
+  far: VethEnd,
   port: () => Promise<unknown> = () => here.link(near.name),
 ): Promise<void> {
   const make = () => unlessThere(here.netlink.run(newVeth(near, { ...far, namespace: target.fd })));

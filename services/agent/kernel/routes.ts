@@ -1,6 +1,6 @@
 /** Adds an endpoint's routes to its container's namespace, and finds those that are missing there. */
 import { EEXIST, SystemError } from "../../../ffi/errno.ts";
-import { addRoute, listRoutes, type Route } from "../../../ffi/netlink_address.ts";
+import { addRoute, type KernelRoute, listRoutes } from "../../../ffi/netlink_address.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
 import { invalid, Refusal } from "../../common/refusal.ts";
 import type { RouteState } from "../../overlay/state.ts";
@@ -41,7 +41,7 @@ export async function missingRoutes(
   return routes.filter((wanted) => !there.some((other) => same(other, routeOver(link, wanted))));
 }
 
-function routeOver(link: number, { dst, gw, mtu, advmss, priority }: RouteState): Route {
+function routeOver(link: number, { dst, gw, mtu, advmss, priority }: RouteState): KernelRoute {
   const { address, prefix } = Cidr.parse(dst, "dst");
   return {
     destination: address.bytes,
@@ -54,7 +54,7 @@ function routeOver(link: number, { dst, gw, mtu, advmss, priority }: RouteState)
   };
 }
 
-function same(a: Route, b: Route): boolean {
+function same(a: KernelRoute, b: KernelRoute): boolean {
   return a.link === b.link && a.prefix === b.prefix && `${a.destination}` === `${b.destination}` &&
     `${a.gateway ?? ""}` === `${b.gateway ?? ""}`;
 }

@@ -1,12 +1,12 @@
 /** Finds the VTEP's interface and its MTU from the host's addresses and routes, and a VTEP where none is configured. */
 import { Netlink } from "../../../ffi/netlink.ts";
 import {
+  type KernelRoute,
   type LinkAddress,
   listAddresses,
   listRoutes,
   listWays,
   outgoingLink,
-  type Route,
 } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
 import { Ip } from "../../common/ip.ts";
@@ -120,7 +120,7 @@ async function candidates(netlink: Netlink) {
   return (await addresses4(netlink)).filter(({ ip }) => ip.bytes[0] !== LOOPBACK);
 }
 
-async function defaultRoute(netlink: Netlink): Promise<Route | undefined> {
+async function defaultRoute(netlink: Netlink): Promise<KernelRoute | undefined> {
   // The kernel lists its preferred default route first.
   return (await listRoutes(netlink)).find(({ prefix, destination }) =>
     prefix === 0 && destination.length === 4

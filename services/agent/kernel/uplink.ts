@@ -11,9 +11,9 @@ import {
   deleteAddress,
   deleteRoute,
   findRoute,
+  type KernelRoute,
   listAddresses,
   listRoutes,
-  type Route,
   setRoute,
 } from "../../../ffi/netlink_address.ts";
 import {
@@ -37,7 +37,7 @@ import type { NetworkNamespace } from "./network_namespace.ts";
  * An interface without ARP sends to its own MAC: both ends have the same one, so that no address has to be resolved.
  */
 const ALONE = { arp: false, up: true };
-const DEFAULT: Omit<Route, "link"> = { destination: new Uint8Array(4), prefix: 0 };
+const DEFAULT: Omit<KernelRoute, "link"> = { destination: new Uint8Array(4), prefix: 0 };
 
 /**
  * Reads a network's uplink: a veth pair between the network's namespace and the host's own.
@@ -74,11 +74,11 @@ export async function readUplink(
   };
 }
 
-function isDefault({ destination, prefix, gateway }: Route): boolean {
+function isDefault({ destination, prefix, gateway }: KernelRoute): boolean {
   return destination.length === 4 && prefix === 0 && gateway === undefined;
 }
 
-function isOne({ destination, prefix }: Route): boolean {
+function isOne({ destination, prefix }: KernelRoute): boolean {
   return destination.length === 4 && prefix === 32;
 }
 

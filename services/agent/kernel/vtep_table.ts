@@ -20,9 +20,9 @@ import {
   newRule,
   newSet,
   newTable,
+  type NftTable,
   openNftables,
   removeKeys,
-  type Table,
 } from "../../../ffi/netlink_nftables.ts";
 import { readCounters } from "../../../ffi/nftables_counters.ts";
 import {
@@ -68,7 +68,7 @@ export const ENCAPSULATED = 0x53740000;
 /** The priority of packets to a VXLAN port that this host forwards. */
 const FORWARDED = 0x53740010;
 
-const NFPROTO_IPV4 = 2, TABLE: Table = { family: "ip", name: "strand" };
+const NFPROTO_IPV4 = 2, TABLE: NftTable = { family: "ip", name: "strand" };
 const HOOKS = {
   input: { at: "input", priority: -300 },
   output: { at: "output", priority: -300 },
@@ -96,9 +96,9 @@ const SET_KEYS = Object.keys(SETS) as SetKey[];
 export const REASONS = ["unknown-host", "spoofed", "hidden", "unprivileged", "forwarded"] as const;
 export type Reason = typeof REASONS[number];
 export const VERDICTS = ["dropped", "counted"] as const;
-export type RefusedVxlan = `${Verdict} ${Reason}`;
-export type Verdict = typeof VERDICTS[number];
-const counterOf = (verdict: Verdict, reason: Reason) => `${reason}-${verdict}`;
+export type RefusedVxlan = `${VxlanVerdict} ${Reason}`;
+export type VxlanVerdict = typeof VERDICTS[number];
+const counterOf = (verdict: VxlanVerdict, reason: Reason) => `${reason}-${verdict}`;
 
 /** The settings, beside the sets, on which the rules depend. */
 export interface VtepRules {
@@ -116,7 +116,7 @@ export interface VtepRules {
 function rulesFor(settings: VtepRules, hasRoutes: boolean): Record<Chain, readonly Rule[]> {
   const { vtep, underlay, drops, areTold } = settings;
   const pass = end("accept"), verdict = drops ? "dropped" : "counted";
-  const refused = (reason: Reason, its: Verdict = verdict) =>
+  const refused = (reason: Reason, its: VxlanVerdict = verdict) =>
     [countIn(counterOf(its, reason)), end(its === "dropped" ? "drop" : "accept")] as const;
   const port = loadPayload(TRANSPORT_HEADER, 2, 2), vni = loadPayload(TRANSPORT_HEADER, 12, 3);
   const isVxlan = [loadMeta(META_TRANSPORT), isEqual(17), port, isIn(SETS.port.name)];
@@ -316,7 +316,7 @@ export function isNotThere(error: unknown): boolean {
 }
 
 function elementRequests(
-  make: (table: Table, set: string, keys: readonly Uint8Array[]) => Request[],
+  make: (table: NftTable, set: string, keys: readonly Uint8Array[]) => Request[],
   elements: readonly string[],
 ): Request[] {
   return SET_KEYS.flatMap((set) => {

@@ -9,7 +9,7 @@ const DIRECTORIES = ["/run/netns", "/run/docker/netns"];
 /** The most namespaces that are searched. */
 const MOST = 1024;
 
-export interface Sought {
+export interface VxlanSearch {
   readonly port: number;
   /** Undefined: any VNI. */
   readonly vni?: number;
@@ -22,7 +22,7 @@ export interface Sought {
  * not found.
  * @returns a phrase such as `the interface vxlan.calico of this host`
  */
-export async function findHolder(underlay: Netlink, sought: Sought): Promise<string | undefined> {
+export async function findHolder(underlay: Netlink, sought: VxlanSearch): Promise<string | undefined> {
   const here = (await listLinks(underlay)).find((link) =>
     has(link, sought) && link.peerNamespace === undefined
   );
@@ -42,12 +42,16 @@ export async function findHolder(underlay: Netlink, sought: Sought): Promise<str
   return undefined;
 }
 
-function has({ vxlan }: Link, { port, vni }: Sought): boolean {
+function has({ vxlan }: Link, { port, vni }: VxlanSearch): boolean {
   return vxlan?.port === port && (vni === undefined || vxlan.vni === vni);
 }
 
 /** A namespace that cannot be opened, or is gone by now, counts as having no such device. */
-async function inNamespaceAt(path: string, sought: Sought, seen: Set<string>): Promise<Link | undefined> {
+async function inNamespaceAt(
+  path: string,
+  sought: VxlanSearch,
+  seen: Set<string>,
+): Promise<Link | undefined> {
   let namespace: number;
   try {
     namespace = openNamespace(path);

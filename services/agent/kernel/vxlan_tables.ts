@@ -6,8 +6,8 @@ import {
   deleteNeighbours,
   forgetLearned,
   type Neighbours,
+  type NeighTable,
   setBoth,
-  type Table,
 } from "../../../ffi/netlink_neigh.ts";
 import type { NetlinkFailure } from "../../../ffi/netlink_replies.ts";
 import { Ip } from "../../common/ip.ts";
@@ -71,7 +71,7 @@ export class VxlanTables {
   }
 }
 
-function check(table: Table, failures: readonly NetlinkFailure[], entries?: Neighbours): void {
+function check(table: NeighTable, failures: readonly NetlinkFailure[], entries?: Neighbours): void {
   const [first] = failures;
   if (!first) return;
   const { index, errno, detail } = first;

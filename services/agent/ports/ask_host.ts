@@ -5,13 +5,13 @@ import type { TlsMaterial } from "../../common/tls.ts";
 import { agentAddress } from "../client/address.ts";
 import { AgentClient } from "../client/client.ts";
 import { addressesOf } from "../connect/forward.ts";
-import type { AskHost } from "./moves.ts";
+import type { RequestMachine } from "./machine_moves.ts";
 
 /** How long that host's agent may take, in ms: it waits for the machine to answer, too. */
 const PATIENCE = 2000;
 
 /** @param port Of agents whose API_HOSTNAME has none. */
-export function askHost(tls: TlsMaterial | undefined, port: number): AskHost {
+export function askHost(tls: TlsMaterial | undefined, port: number): RequestMachine {
   return async ({ network, mac = "", host, vtep, record }) => {
     let failure = `${host} has no address`;
     const ip = vtep?.toString() ?? "", agent = { hostname: host, apiHostname: record.api_hostname, ip };

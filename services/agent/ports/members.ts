@@ -12,7 +12,7 @@ import { planDeleteEndpoints } from "../../overlay/endpoints.ts";
 import type { Space } from "../../overlay/space.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { macNumber } from "../../overlay/state.ts";
-import { type Arrival, planArrival } from "../../overlay_names/arrivals.ts";
+import { type MachineArrival, planArrival } from "../../overlay_names/arrivals.ts";
 import { change } from "../../store/change.ts";
 import type { PortRecord } from "../api.ts";
 import type { Context } from "../context.ts";
@@ -63,7 +63,7 @@ export class PortMembers {
    * @returns false where that has changed, so that nothing was done
    * @throws Refusal
    */
-  async arrive(arrival: Arrival, from?: OverlayEndpoint): Promise<boolean> {
+  async arrive(arrival: MachineArrival, from?: OverlayEndpoint): Promise<boolean> {
     const { view, store, storeGuard, host: { hostname, ip, apiHostname } } = this.#context();
     const host = { hostname, ip, apiHostname, timestamp, newId: () => crypto.randomUUID() };
     const plan = () => planArrival(view, arrival, host, Date.now());
@@ -89,7 +89,7 @@ export class PortMembers {
    * Lets pass what the machine sends at its port before other hosts have the way to it: a frame that is dropped meanwhile, as its
    * ARP request, would be sent again a second later. The network's comparison does it too. @returns what takes that back
    */
-  async #admit({ network, mac, port, named }: Arrival): Promise<() => Promise<void>> {
+  async #admit({ network, mac, port, named }: MachineArrival): Promise<() => Promise<void>> {
     const { view, kernel: { containment }, namespacePath, log, host: { hostname } } = this.#context();
     const space = view.space(network);
     const [holder] = space.holdersOfMac(macNumber(mac)), reserved = space.reservations.get(mac)?.ip4;

@@ -4,7 +4,7 @@ import { blue, idOf, namedLab } from "../../overlay_names/testing.ts";
 import type { MachineAt } from "../api.ts";
 import type { Context } from "../context.ts";
 import { keptLog } from "../http/testing.ts";
-import { Moves } from "./moves.ts";
+import { MachineMoves } from "./machine_moves.ts";
 
 const mac = (n: number) => `52:54:00:00:00:${n.toString(16).padStart(2, "0")}`;
 
@@ -30,7 +30,7 @@ function setUp() {
     moves: { inc: ({ result }: { result: string }) => counts[result] = (counts[result] ?? 0) + 1 },
   };
   const context = { view: it.view, log, counters, host: { hostname: "h1" }, storeGuard: { hold: undefined } };
-  const moves = new Moves(() => context as unknown as Context, {
+  const moves = new MachineMoves(() => context as unknown as Context, {
     ask: ({ mac }) => {
       const answer = Promise.withResolvers<MachineAt>();
       asked.push({ mac, answer });

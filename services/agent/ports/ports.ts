@@ -9,7 +9,7 @@ import { OncePerMinute } from "../../common/log.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
 import type { NetworkChange } from "../../overlay/network_change.ts";
 import { kindOf } from "../../overlay/endpoint_kind.ts";
-import type { Arrival } from "../../overlay_names/arrivals.ts";
+import type { MachineArrival } from "../../overlay_names/arrivals.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import type { AttachedPort, MachineAt, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
@@ -18,9 +18,9 @@ import { failpoint } from "../failpoints.ts";
 import { giveBack, isOwnName, makePort } from "../kernel/device.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { PortMembers } from "./members.ts";
-import { type AskHost, Moves } from "./moves.ts";
+import { MachineMoves, type RequestMachine } from "./machine_moves.ts";
 import type { PortsFile } from "./ports_file.ts";
-import { Strangers } from "./strangers.ts";
+import { UnknownMacs } from "./unknown_macs.ts";
 
 /** How many machines behind a port may have a lease at a time, where that was not set. */
 export const MOST_LEASES = 64;
@@ -33,7 +33,7 @@ export interface PortsOptions {
   /** The name of the interface that carries the packets between hosts. */
   readonly underlay: () => string;
   /** Asks the agent of an endpoint's host whether its machine is there. */
-  readonly ask: AskHost;
+  readonly ask: RequestMachine;
 }
 
 /** The ports of this host, with the requests to attach and detach devices. */
@@ -52,8 +52,8 @@ export class Ports implements PortsPart, PortsApi {
   /** The MTUs of networks that are set up on this host. */
   readonly #mtus = new Map<string, number>();
   readonly #members: PortMembers;
-  readonly #moves: Moves;
-  readonly #strangers: Strangers;
+  readonly #moves: MachineMoves;
+  readonly #strangers: UnknownMacs;
   #unsubscribe = () => {};
   #end: (() => Promise<void>) | undefined;
 
@@ -62,7 +62,7 @@ export class Ports implements PortsPart, PortsApi {
     this.#file = options.file;
     this.#options = options;
     this.#members = new PortMembers(context);
-    const moves = this.#moves = new Moves(context, {
+    const moves = this.#moves = new MachineMoves(context, {
       ask: options.ask,
       arrive: (arrival, from) => this.#arrive(arrival, from),
       isNamed: ({ network, port, mac }) =>
@@ -70,7 +70,7 @@ export class Ports implements PortsPart, PortsApi {
           one.network === network && one.device === port && one.members?.includes(mac)
         ),
     });
-    this.#strangers = new Strangers((stranger) => moves.seen(stranger));
+    this.#strangers = new UnknownMacs((stranger) => moves.seen(stranger));
   }
 
   /** Looks for missing devices from now on. */
@@ -101,7 +101,7 @@ export class Ports implements PortsPart, PortsApi {
   }
 
   /** Takes a machine in; a member that another port named is named by this one from then on. */
-  async #arrive(arrival: Arrival, from: OverlayEndpoint): Promise<boolean> {
+  async #arrive(arrival: MachineArrival, from: OverlayEndpoint): Promise<boolean> {
     const arrive = () => this.#members.arrive(arrival, from);
     if (arrival.named || kindOf(from.record) !== "static") return await arrive();
     // Until the list has it, it would be taken for one that is no longer named.
@@ -112,7 +112,7 @@ export class Ports implements PortsPart, PortsApi {
     });
   }
 
-  #name({ network, port: device, mac }: Arrival): void {
+  #name({ network, port: device, mac }: MachineArrival): void {
     this.#file.save(this.#file.ports.map((port) => {
       if (port.network !== network) return port;
       const { members = [], ...rest } = port, others = members.filter((member) => member !== mac);

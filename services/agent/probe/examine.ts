@@ -23,7 +23,7 @@ const SLOTS = 64, SNAP = 128;
 const IP = 14, UDP_AND_VXLAN = 16, ETHERNET = 14;
 
 /** The packets to and from a host that were seen. */
-export interface Examined {
+export interface PathExamination {
   /** The name of the interface that carries the packets. */
   readonly underlay: string;
   /** It answers over VXLAN, so that packets pass in both directions. */
@@ -54,11 +54,11 @@ export interface ExamineOptions {
 }
 
 /** Takes two seconds at most. @throws SystemError */
-export async function examine(options: ExamineOptions): Promise<Examined> {
+export async function examine(options: ExamineOptions): Promise<PathExamination> {
   const { peer: { vtep, mtu }, underlay: { name } } = options;
   using inside = new EchoSocket(options.namespace);
   using outside = new EchoSocket(home);
-  using tap = new Tap(options);
+  using tap = new ProbeCapture(options);
   const sizes = new Map<number, number>(), answered = new Set<number>();
   let answers = false, pings = false, heard = false;
   const ask = (socket: EchoSocket, size: number) => {
@@ -120,7 +120,7 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 }
 
 /** The probes of two hosts as they pass the underlay's interface. */
-class Tap implements Disposable {
+class ProbeCapture implements Disposable {
   left = false;
   arrived = false;
   source: string | undefined;

@@ -33,7 +33,7 @@ export interface Path {
 }
 
 /** A probe to be sent: an IPv4 packet of `size` octets. */
-export interface Question {
+export interface ProbeRequest {
   readonly vtep: number;
   readonly size: number;
 }
@@ -110,8 +110,8 @@ export class Paths {
   }
 
   /** Records overdue answers, and returns the probes that are due, at most `limit`. */
-  due(now: number, limit: number): Question[] {
-    const questions: Question[] = [];
+  due(now: number, limit: number): ProbeRequest[] {
+    const questions: ProbeRequest[] = [];
     for (const [vtep, state] of this.#states) {
       if (state.asked && now - state.asked.at >= WITHIN) this.#missed(state, now);
       if (state.asked || now < state.next || questions.length >= limit) continue;
@@ -123,7 +123,7 @@ export class Paths {
   }
 
   /** Records that a probe was sent. */
-  sent({ vtep, size }: Question, token: number, now: number): void {
+  sent({ vtep, size }: ProbeRequest, token: number, now: number): void {
     const state = this.#states.get(vtep);
     if (state) state.asked = { at: now, token, size };
   }

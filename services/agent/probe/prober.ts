@@ -11,7 +11,7 @@ import type { Context } from "../context.ts";
 import type { ProberPart } from "../parts.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { type DeviceOptions, ProbeDevice } from "./device.ts";
-import { examine, type Examined } from "./examine.ts";
+import { examine, type PathExamination } from "./examine.ts";
 import { type Path, Paths } from "./paths.ts";
 
 /** How often answers are read and probes sent, in ms, and the most probes each time: 500 a second. */
@@ -46,7 +46,7 @@ export class Prober implements ProberPart {
   /** The answering that was published to the other hosts last. */
   #told: boolean | undefined;
   /** Hosts that are looked at just now, and the tokens of the packets to them. */
-  readonly #examined = new Map<string, Promise<Examined>>();
+  readonly #examined = new Map<string, Promise<PathExamination>>();
   readonly #foreign = new Set<number>();
   /** Changes of paths that are not logged yet. */
   #news: { readonly bad: boolean; readonly fields: object; readonly message: string }[] = [];
@@ -101,7 +101,7 @@ export class Prober implements ProberPart {
   }
 
   /** Looks at the way to a host at once; undefined for one that is not probed. @throws SystemError */
-  async examine(hostname: string): Promise<Examined | undefined> {
+  async examine(hostname: string): Promise<PathExamination | undefined> {
     const known = this.#examined.get(hostname), device = this.#device;
     if (known) return await known;
     const path = this.paths().find(({ peer }) => peer.hostname === hostname);
@@ -111,7 +111,7 @@ export class Prober implements ProberPart {
     return await looking;
   }
 
-  async #examine(device: ProbeDevice, peer: OverlayPeer): Promise<Examined> {
+  async #examine(device: ProbeDevice, peer: OverlayPeer): Promise<PathExamination> {
     const name = this.underlay(), tokens: number[] = [];
     using netlink = new Netlink(home);
     const token = () => {

@@ -167,7 +167,7 @@ export class NetworkWorker {
   }
 
   /** Resolves when the next change of that endpoint is applied here; rejects when it cannot be. */
-  carriedOut(endpoint: string): Promise<void> {
+  whenApplied(endpoint: string): Promise<void> {
     return this.#waiters.wait(endpoint);
   }
 

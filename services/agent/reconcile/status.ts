@@ -3,7 +3,7 @@ import { delay } from "../../common/async.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { planApplied, planPresence } from "../../overlay/hosts.ts";
 import { isBehindPort } from "../../overlay/endpoint_kind.ts";
-import { planReach } from "../../overlay/endpoints.ts";
+import { planHostAddresses } from "../../overlay/endpoints.ts";
 import type { EndpointChange } from "../../overlay/network_change.ts";
 import { timestamp } from "../../common/timestamp.ts";
 import { failpoint } from "../failpoints.ts";
@@ -67,7 +67,7 @@ export class AppliedStatus {
     for (const { id: endpoint, record } of [...this.network.endpoints]) {
       if (record.host_ip === host.ip.toString() && record.api_hostname === host.apiHostname) continue;
       await this.network.commit(() =>
-        view.endpoint(endpoint) ? planReach(view, endpoint, host).plan : undefined
+        view.endpoint(endpoint) ? planHostAddresses(view, endpoint, host).plan : undefined
       );
     }
   }

@@ -3,7 +3,7 @@
  * another agent's. What it compares with survives a restart in the state file.
  */
 import { messageOf, Refusal } from "../../common/refusal.ts";
-import type { NameClaim } from "../name_claim.ts";
+import type { NameClaim } from "./name_claim.ts";
 import { identityFault, type KnownStore, type SeenStore } from "./identity.ts";
 import type { StateFile } from "./state_file.ts";
 

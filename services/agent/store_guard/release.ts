@@ -2,7 +2,7 @@
 import { delay } from "../../common/async.ts";
 import type { Log } from "../../common/log.ts";
 import { Refusal } from "../../common/refusal.ts";
-import type { NameClaim } from "../name_claim.ts";
+import type { NameClaim } from "./name_claim.ts";
 import type { StoreGuard } from "./guard.ts";
 
 /** How long a release waits for the claim on the host's name, and how often it checks, in ms. */

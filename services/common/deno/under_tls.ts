@@ -1,17 +1,17 @@
 /** The connection under node:tls, which in Deno 2.9.3 reads on into memory without limit while it is paused. */
-import { EndStream } from "../http/end_stream.ts";
-import type { End } from "../http/ends.ts";
+import { NodeStream } from "../http/node_stream.ts";
+import type { ByteStream } from "../http/byte_stream.ts";
 import type { ClientPeer } from "../http/request_socket.ts";
 
 /** The reader of the decrypted side pauses this stream in place of TLS; the kernel then holds the client back. */
-export class UnderTls extends EndStream {
+export class UnderTls extends NodeStream {
   readonly remoteAddress: string | undefined;
   #held = false;
   #waiting = false;
   /** The write that the connection has not taken yet. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(end: End, { remoteAddress }: Pick<ClientPeer, "remoteAddress">) {
+  constructor(end: ByteStream, { remoteAddress }: Pick<ClientPeer, "remoteAddress">) {
     super(end);
     this.remoteAddress = remoteAddress;
   }

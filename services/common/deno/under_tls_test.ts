@@ -3,9 +3,9 @@ import { Duplex } from "node:stream";
 import { createServer, type TLSSocket } from "node:tls";
 import { certificates } from "../../../tests/lab/certificates.ts";
 import { until } from "../../../tests/lab/until.ts";
-import { ConnectionEnd, type End } from "../http/ends.ts";
-import { EndStream } from "../http/end_stream.ts";
-import { TlsEnd } from "../http/tls_end.ts";
+import { type ByteStream, ConnectionStream } from "../http/byte_stream.ts";
+import { NodeStream } from "../http/node_stream.ts";
+import { TlsStream } from "../http/tls_stream.ts";
 import { UnderTls } from "./under_tls.ts";
 
 /** What the client sends, in bytes: more than sockets and TLS hold by themselves. */
@@ -13,7 +13,7 @@ const SENT = 32 << 20;
 
 /** Both sides of a TLS connection, and how many bytes the server's has taken from its TCP connection so far. */
 async function secured<T extends Duplex>(
-  wrap: (end: End) => T,
+  wrap: (end: ByteStream) => T,
   beforeWrite: () => Promise<void> = () => Promise.resolve(),
 ) {
   await using certs = await certificates();
@@ -22,7 +22,7 @@ async function secured<T extends Duplex>(
   const stack = new AsyncDisposableStack();
   const listener = stack.adopt(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (l) => l.close());
   const connecting = Deno.connectTls({ hostname: "localhost", port: listener.addr.port, caCerts: [ca] });
-  const connection = new ConnectionEnd(await listener.accept());
+  const connection = new ConnectionStream(await listener.accept());
   let taken = 0;
   const under = wrap({
     read: async () => {
@@ -52,7 +52,7 @@ async function secured<T extends Duplex>(
 }
 
 /** The same, with a client that sends {@link SENT}. */
-async function sending<T extends Duplex>(wrap: (end: End) => T) {
+async function sending<T extends Duplex>(wrap: (end: ByteStream) => T) {
   const it = await secured(wrap);
   const writing = (async () => {
     for (let left = SENT; left > 0;) left -= await it.client.write(new Uint8Array(Math.min(left, 1 << 20)));
@@ -66,17 +66,17 @@ async function sending<T extends Duplex>(wrap: (end: End) => T) {
   };
 }
 
-const underTls = (end: End) => new UnderTls(end, { remoteAddress: undefined });
+const underTls = (end: ByteStream) => new UnderTls(end, { remoteAddress: undefined });
 
 Deno.test("Deno's node:tls reads on into memory while it is paused: once it does not, UnderTls can go", async () => {
-  await using it = await sending((end) => new EndStream(end));
+  await using it = await sending((end) => new NodeStream(end));
   it.socket.on("data", () => {}).pause();
   await until("all of it is read, although nothing takes it", (see) => see(it.read()) >= SENT);
 });
 
 Deno.test("a TlsEnd that is not read from holds its client back", async () => {
   await using it = await sending(underTls);
-  const end = new TlsEnd(it.socket, it.under);
+  const end = new TlsStream(it.socket, it.under);
   let got = 0, before = 0, looks = 0;
   await until("reading has stopped", () => {
     looks = it.read() > 0 && it.read() === before ? looks + 1 : 0;
@@ -92,7 +92,7 @@ Deno.test("a TlsEnd that is finished and then closed has told its client that no
   const slow = Promise.withResolvers<void>();
   let before = Promise.resolve();
   await using it = await secured(underTls, () => before);
-  const end = new TlsEnd(it.socket, it.under);
+  const end = new TlsStream(it.socket, it.under);
   await end.write(new TextEncoder().encode("all of it"));
   before = slow.promise;
   const finished = end.finish().then(() => end.close());
@@ -108,7 +108,7 @@ Deno.test("a TlsEnd can be closed while its connection takes nothing", async () 
   const never = Promise.withResolvers<void>();
   let before = Promise.resolve();
   await using it = await secured(underTls, () => before);
-  const end = new TlsEnd(it.socket, it.under);
+  const end = new TlsStream(it.socket, it.under);
   await it.client.handshake();
   before = never.promise;
   const writing = end.write(new Uint8Array(1 << 20));

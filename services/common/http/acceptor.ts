@@ -16,7 +16,7 @@ const ACCEPT_FIX =
 export type Listening = Pick<Deno.Listener, "accept" | "close">;
 
 /** An accepted connection, as far as closing idle ones needs it. */
-export interface Client {
+export interface AcceptedConnection {
   /** Since when it has been idle, by performance.now(); undefined: it is in use. */
   idleSince(): number | undefined;
   close(): void;
@@ -26,7 +26,7 @@ export interface AcceptorOptions {
   /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
   readonly most: number;
   /** Serves a connection; it calls `closed` once when the connection has been closed. */
-  readonly serve: (connection: Deno.Conn, closed: () => void) => Client;
+  readonly serve: (connection: Deno.Conn, closed: () => void) => AcceptedConnection;
   /** Called with a sentence when a connection is refused or accepting fails. */
   readonly onTrouble: (what: string) => void;
   readonly onRefused?: () => void;
@@ -42,7 +42,7 @@ interface Failing {
 export class Acceptor {
   readonly #listeners: readonly Listening[];
   readonly #options: AcceptorOptions;
-  readonly #clients = new Set<Client>();
+  readonly #clients = new Set<AcceptedConnection>();
   readonly #done: Promise<unknown>;
   #stopped = false;
   readonly #failing = new Map<Listening, Failing>();
@@ -54,7 +54,7 @@ export class Acceptor {
     this.#done = Promise.all(this.#listeners.map((listener) => this.#accept(listener)));
   }
 
-  get clients(): ReadonlySet<Client> {
+  get clients(): ReadonlySet<AcceptedConnection> {
     return this.#clients;
   }
 
@@ -108,8 +108,8 @@ export class Acceptor {
     if (idlest) closeQuietly(idlest);
   }
 
-  #idlest(): Client | undefined {
-    let idlest: Client | undefined, since = Infinity;
+  #idlest(): AcceptedConnection | undefined {
+    let idlest: AcceptedConnection | undefined, since = Infinity;
     for (const client of this.#clients) {
       const idle = client.idleSince();
       if (idle === undefined || idle >= since) continue;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Acceptor, type Client, connectionLimit } from "./acceptor.ts";
+import { type AcceptedConnection, Acceptor, connectionLimit } from "./acceptor.ts";
 
 /** A listening socket to which connections, or errors, come as they are given. */
 function fakeListener() {
@@ -38,7 +38,7 @@ function lab(most: number) {
   return { listener, acceptor, troubles, served, [Symbol.asyncDispose]: () => acceptor.stop() };
 }
 
-class FakeClient implements Client {
+class FakeClient implements AcceptedConnection {
   since: number | undefined;
   constructor(readonly closed: () => void) {}
   idleSince = () => this.since;

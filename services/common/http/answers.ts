@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import { printable } from "../refusal.ts";
-import type { End } from "./ends.ts";
+import type { ByteStream } from "./byte_stream.ts";
 
 /** A response to a request. */
 export interface Answer {
@@ -69,7 +69,7 @@ export const PATIENCE = 2000;
  * Sends a last response and closes only after the client has closed its side: if bytes were unread at closing, the
  * kernel would reset the connection and the client would lose the response.
  */
-export async function closeWithResponse(end: End, answer: Answer): Promise<void> {
+export async function closeWithResponse(end: ByteStream, answer: Answer): Promise<void> {
   const timer = setTimeout(() => end.close(), PATIENCE);
   try {
     await end.write(new TextEncoder().encode(rawAnswer(answer)));

@@ -5,7 +5,7 @@ import { Ip } from "../ip.ts";
 import { printable } from "../refusal.ts";
 
 /** A server's own address, as its pages name it. */
-export interface Own {
+export interface ServerOrigin {
   readonly secure: boolean;
   /** Names of this host in addition to localhost. */
   readonly names: readonly string[];
@@ -25,7 +25,7 @@ const OWN_SITES = ["same-origin", "none"];
  */
 export function browserRefusal(
   headers: IncomingHttpHeaders,
-  { secure, names, arePages = false }: Own,
+  { secure, names, arePages = false }: ServerOrigin,
 ): string | undefined {
   const { origin, host = "" } = headers, site = headers["sec-fetch-site"];
   if (origin === undefined && site === undefined) return undefined;

@@ -7,7 +7,7 @@
 import { abortable } from "../async.ts";
 import type { HostPort } from "../host_port.ts";
 import type { TlsMaterial } from "../tls.ts";
-import { type Abort, ConnectionEnd, type End } from "./ends.ts";
+import { type Abort, type ByteStream, ConnectionStream } from "./byte_stream.ts";
 
 /** The address of a server. */
 export type Address = TcpAddress | { readonly socket: string };
@@ -20,24 +20,24 @@ export interface TcpAddress extends HostPort {
 export interface DialOptions {
   /** Aborts the attempt; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
-  /** See {@link ConnectionEnd}; needed by processes that outlive the connection. */
+  /** See {@link ConnectionStream}; needed by processes that outlive the connection. */
   readonly abort?: Abort;
 }
 
 /** @throws Error of Deno's when there is no connection; Refusal "invalid" for a certificate that cannot be shown */
-export async function dial(address: Address, { signal, abort }: DialOptions = {}): Promise<End> {
+export async function dial(address: Address, { signal, abort }: DialOptions = {}): Promise<ByteStream> {
   if ("socket" in address) {
     const connection = Deno.connect({ transport: "unix", path: address.socket });
-    return new ConnectionEnd(await abortable(connection, signal, close));
+    return new ConnectionStream(await abortable(connection, signal, close));
   }
   const { host: hostname, port, tls } = address;
-  if (tls) return new ConnectionEnd(await secure(hostname, port, tls, signal));
+  if (tls) return new ConnectionStream(await secure(hostname, port, tls, signal));
   const connecting = Deno.connect({ hostname, port, ...(signal && { signal }) });
   const connection = await abortable(connecting, signal, close);
   // Keepalive probes notice when the other side disappeared without closing.
   connection.setKeepAlive(true);
   connection.setNoDelay(true);
-  return new ConnectionEnd(connection, abort ? { abort } : {});
+  return new ConnectionStream(connection, abort ? { abort } : {});
 }
 
 async function secure(

@@ -4,7 +4,7 @@
  * network namespace all work; and it is small, since a container runtime starts a process for each request.
  */
 import { concat } from "../bytes.ts";
-import type { End } from "./ends.ts";
+import type { ByteStream } from "./byte_stream.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -46,7 +46,7 @@ const none = new Uint8Array();
  * @throws NotHttp; Error when the connection fails or ends before the response does
  */
 export async function exchange(
-  end: End,
+  end: ByteStream,
   request: HttpRequest,
   { most = Infinity }: { readonly most?: number } = {},
 ): Promise<HttpResponse> {
@@ -71,7 +71,7 @@ export async function exchange(
  * @throws NotHttp where the answer is not in chunks; Error when the connection fails, also from `chunks`
  */
 export async function exchangeInChunks(
-  end: End,
+  end: ByteStream,
   request: HttpRequest,
 ): Promise<{ readonly status: number; readonly chunks: AsyncIterable<Uint8Array> }> {
   const input = new Input(end);
@@ -163,7 +163,7 @@ class Input {
   #from = 0;
   #to = 0;
 
-  constructor(private readonly end: End) {}
+  constructor(private readonly end: ByteStream) {}
 
   /** The head's lines, without the empty one that ends it. */
   async head(): Promise<string> {

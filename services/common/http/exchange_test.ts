@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { End } from "./ends.ts";
+import type { ByteStream } from "./byte_stream.ts";
 import { exchange, type HttpRequest, NotHttp } from "./exchange.ts";
 
 /** An end in memory, from which these pieces come one by one. */
-class Pieces implements End {
+class Pieces implements ByteStream {
   sent = "";
   readonly #pieces: (string | Error)[];
 

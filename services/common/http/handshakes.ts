@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import type { PeerCertificate, Server, TLSSocket } from "node:tls";
 import { type Log, OncePerMinute } from "../log.ts";
 import { printable } from "../refusal.ts";
-import type { End } from "./ends.ts";
+import type { ByteStream } from "./byte_stream.ts";
 import type { ClientPeer } from "./request_socket.ts";
-import { TlsEnd } from "./tls_end.ts";
+import { TlsStream } from "./tls_stream.ts";
 import { UnderTls } from "../deno/under_tls.ts";
 
 /**
@@ -14,9 +14,9 @@ import { UnderTls } from "../deno/under_tls.ts";
  */
 export function handshake(
   tls: Server,
-  end: End,
+  end: ByteStream,
   peer: Pick<ClientPeer, "remoteAddress">,
-  secured: (end: End, certificate: string | undefined) => void,
+  secured: (end: ByteStream, certificate: string | undefined) => void,
 ): void {
   const under = new UnderTls(end, peer);
   // Node reports a finished handshake as an event of the server. This object inherits from the server and has only
@@ -26,7 +26,7 @@ export function handshake(
       value: (event: string, ...args: unknown[]) => {
         if (event === "secureConnection") {
           const socket = args[0] as TLSSocket;
-          secured(new TlsEnd(socket, under), nameOf(socket));
+          secured(new TlsStream(socket, under), nameOf(socket));
         }
         if (event !== "tlsClientError") return;
         tls.emit(event, args[0], args[1], peer.remoteAddress);

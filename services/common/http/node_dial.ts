@@ -7,7 +7,7 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { HostPort } from "../host_port.ts";
 import type { TlsContents } from "../tls_contents.ts";
-import type { End } from "./ends.ts";
+import type { ByteStream } from "./byte_stream.ts";
 
 /** The address of a server. */
 export type Address = TcpAddress | { readonly socket: string };
@@ -21,7 +21,7 @@ export interface TcpAddress extends HostPort {
 export async function dial(
   address: Address,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<End> {
+): Promise<ByteStream> {
   signal?.throwIfAborted();
   const socket = opened(address);
   await new Promise<void>((resolve, reject) => {
@@ -33,7 +33,7 @@ export async function dial(
       resolve();
     });
   });
-  return new SocketEnd(socket);
+  return new SocketStream(socket);
 }
 
 function opened(address: Address): Socket {
@@ -52,7 +52,7 @@ function opened(address: Address): Socket {
 }
 
 /** An end over a socket of Node's. */
-class SocketEnd implements End {
+class SocketStream implements ByteStream {
   readonly #socket: Socket;
   readonly #chunks: AsyncIterator<Uint8Array>;
 

@@ -5,10 +5,10 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Duplex } from "node:stream";
-import { AheadEnd } from "./ahead_end.ts";
-import { type End, RestEnd } from "./ends.ts";
+import { ReadAheadStream } from "./read_ahead_stream.ts";
+import { type ByteStream, PrefixedStream } from "./byte_stream.ts";
 import { PATIENCE } from "./answers.ts";
-import { nextTurn, Turns } from "./turns.ts";
+import { nextTurn, WorkScheduler } from "./work_scheduler.ts";
 
 /** The bytes that are written at a time: each piece that the client takes shows that it still reads. */
 const PIECE = 65_536;
@@ -36,13 +36,13 @@ export interface ClientPeer {
  * objects and responses, before it is known whether the client reads them. So the parser gets one head at a time, as
  * much of a body as its length says, or one line of a chunked body; and no byte of the next request before the last
  * one has been answered and the client has taken the response. The connection is not read meanwhile, so TCP holds the
- * client back. All clients together get only a part of this process's time, see {@link Turns}.
+ * client back. All clients together get only a part of this process's time, see {@link WorkScheduler}.
  */
 export class RequestSocket extends Duplex {
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
   readonly certificate: string | undefined;
-  readonly #end: End;
+  readonly #end: ByteStream;
   readonly #limits: Limits;
   #request: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
@@ -59,9 +59,9 @@ export class RequestSocket extends Duplex {
   #rest = Buffer.alloc(0);
   #taken = false;
   #wake = () => {};
-  static readonly #turns = new Turns();
+  static readonly #turns = new WorkScheduler();
 
-  constructor(end: End, { remoteAddress, localAddress, certificate }: ClientPeer, limits: Limits) {
+  constructor(end: ByteStream, { remoteAddress, localAddress, certificate }: ClientPeer, limits: Limits) {
     super({ allowHalfOpen: true });
     this.#end = end;
     this.#limits = limits;
@@ -113,15 +113,15 @@ export class RequestSocket extends Duplex {
   }
 
   /** Detaches the connection from the parser, with the bytes that the parser was not given. */
-  detach(): End {
+  detach(): ByteStream {
     this.#taken = true;
     this.destroy();
-    return new RestEnd(this.#rest, this.#end);
+    return new PrefixedStream(this.#rest, this.#end);
   }
 
   /** Like {@link detach}, for a stream in both directions. */
-  detachStream(): AheadEnd {
-    return new AheadEnd(this.detach());
+  detachStream(): ReadAheadStream {
+    return new ReadAheadStream(this.detach());
   }
 
   /** Called by Node after the last answer of a connection. */

@@ -6,11 +6,11 @@ import { Ip } from "../ip.ts";
 import { type Log, OncePerMinute } from "../log.ts";
 import { STOP_WITHIN } from "../signals.ts";
 import type { TlsMaterial } from "../tls.ts";
-import { Acceptor, type Client, type Listening } from "./acceptor.ts";
-import type { AheadEnd } from "./ahead_end.ts";
+import { type AcceptedConnection, Acceptor, type Listening } from "./acceptor.ts";
+import type { ReadAheadStream } from "./read_ahead_stream.ts";
 import { closeWithResponse, json, send } from "./answers.ts";
 import { browserRefusal } from "./browser.ts";
-import { type Abort, ConnectionEnd, type ConnectionOptions, type End } from "./ends.ts";
+import { type Abort, type ByteStream, type ConnectionOptions, ConnectionStream } from "./byte_stream.ts";
 import { handshake, logHandshakes } from "./handshakes.ts";
 import { type ClientPeer, type Limits, RequestSocket } from "./request_socket.ts";
 
@@ -34,7 +34,7 @@ export interface HttpServerOptions {
    */
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => void;
   /** Takes over the connection of a CONNECT; without it such a connection is closed. */
-  readonly onConnect?: (request: IncomingMessage, client: AheadEnd) => void;
+  readonly onConnect?: (request: IncomingMessage, client: ReadAheadStream) => void;
   /** Called when the number of connections changes. */
   readonly onConnections?: (change: 1 | -1) => void;
 }
@@ -139,7 +139,7 @@ export class HttpServer {
     return server;
   }
 
-  #serve(connection: Deno.Conn, closed: () => void): Client {
+  #serve(connection: Deno.Conn, closed: () => void): AcceptedConnection {
     const { onConnections, abort } = this.#options;
     const onClose = () => {
       this.#connections.delete(client);
@@ -150,13 +150,13 @@ export class HttpServer {
     const client = new HttpConnection(connection, { abort, onClose });
     this.#connections.add(client);
     onConnections?.(1);
-    const parse = (end: End, certificate?: string) => this.#parse(client, end, certificate);
+    const parse = (end: ByteStream, certificate?: string) => this.#parse(client, end, certificate);
     if (this.#tls) handshake(this.#tls, client.end, client.peer, parse);
     else parse(client.end);
     return client;
   }
 
-  #parse(client: HttpConnection, end: End, certificate: string | undefined): void {
+  #parse(client: HttpConnection, end: ByteStream, certificate: string | undefined): void {
     client.http = new RequestSocket(end, { ...client.peer, certificate }, this.#options.limits);
     this.#http.emit("connection", client.http);
   }
@@ -175,15 +175,15 @@ export class HttpServer {
 const TOO_LATE = "the request did not come to its end in time";
 
 /** One connection from accept to close. */
-class HttpConnection implements Client {
-  readonly end: ConnectionEnd;
+class HttpConnection implements AcceptedConnection {
+  readonly end: ConnectionStream;
   readonly peer: ClientPeer;
   /** Undefined until TLS is set up. */
   http: RequestSocket | undefined;
   readonly #accepted = performance.now();
 
   constructor(connection: Deno.Conn, options: ConnectionOptions) {
-    this.end = new ConnectionEnd(connection, options);
+    this.end = new ConnectionStream(connection, options);
     const { remoteAddr, localAddr } = connection;
     this.peer = { remoteAddress: hostOf(remoteAddr), localAddress: hostOf(localAddr) };
     if (!("setNoDelay" in connection)) return;

@@ -11,16 +11,16 @@ import type { Told } from "./told.ts";
 const decoder = new TextDecoder();
 
 /** A mirror of records, as far as events are made of it. */
-export type Followed<T> = Pick<Mirror<T>, "ready" | "subscribe" | "state" | "get">;
+export type FollowedRecords<T> = Pick<Mirror<T>, "ready" | "subscribe" | "state" | "get">;
 
-export interface Listener {
+export interface HistoryListener {
   /** Called with what a change tells, and with its key and revision. */
   onEvent(event: Told, key: string, revision: number): void;
   /** Called when the store was put back to a revision before the one that was listed first. */
   onRestored(): void;
 }
 
-export interface Family {
+export interface HistorySource {
   /** The revision that was listed when it began to be followed; undefined before that. What came later is told by the mirror. */
   readonly since: number | undefined;
   /** True: its events are made of records under this key. */
@@ -34,11 +34,11 @@ export interface Family {
 }
 
 /** Follows a mirror from its first listing on. */
-class Followable<T> implements Family {
+class Followable<T> implements HistorySource {
   #since: number | undefined;
 
   constructor(
-    private readonly mirror: Followed<T>,
+    private readonly mirror: FollowedRecords<T>,
     private readonly schema: Schema<T>,
     readonly has: (key: string) => boolean,
     private readonly tell: (
@@ -46,7 +46,7 @@ class Followable<T> implements Family {
       after: T | undefined,
       isKnown?: boolean,
     ) => Told | undefined,
-    private readonly listener: Listener,
+    private readonly listener: HistoryListener,
   ) {
     // A mirror that is closed before it has listed tells nothing.
     mirror.ready().then(() => {
@@ -101,13 +101,17 @@ const ofOverlays = new Set<string | undefined>([
 ]);
 
 /** Members and leases of networks of a LAN. */
-export function lanFamily(mirror: Followed<NexRecord>, listener: Listener): Family {
+export function lanFamily(mirror: FollowedRecords<NexRecord>, listener: HistoryListener): HistorySource {
   const has = (key: string) => ofLan.has(readKey(key)?.kind);
   return new Followable(mirror, nexSchema, has, lanEvent, listener);
 }
 
 /** Endpoints, reservations and addresses of overlay networks. */
-export function overlayFamily(mirror: Followed<SandRecord>, keys: SandKeys, listener: Listener): Family {
+export function overlayFamily(
+  mirror: FollowedRecords<SandRecord>,
+  keys: SandKeys,
+  listener: HistoryListener,
+): HistorySource {
   const has = (key: string) => ofOverlays.has(keys.read(key)?.kind);
   return new Followable(mirror, sandSchema(keys), has, overlayEvent, listener);
 }

@@ -9,7 +9,7 @@ import type { NexRecord } from "../../store/records.ts";
 import type { SandKeys } from "../../store/sand_keys.ts";
 import type { SandRecord } from "../../store/sand_records.ts";
 import { versionsOf } from "../../store/versions.ts";
-import { type Family, type Followed, lanFamily, overlayFamily } from "./family.ts";
+import { type FollowedRecords, type HistorySource, lanFamily, overlayFamily } from "./family.ts";
 import { merged, type Row } from "./merged.ts";
 import { type Past, PastReader } from "./past.ts";
 import { type Kept, MOST, Ring } from "./ring.ts";
@@ -21,8 +21,8 @@ const PATIENCE = 2500;
 const MOST_VERSIONS = 20, REMEMBERED = 200;
 
 export interface HistoryOptions {
-  readonly names: Followed<NexRecord>;
-  readonly overlays: Followed<SandRecord>;
+  readonly names: FollowedRecords<NexRecord>;
+  readonly overlays: FollowedRecords<SandRecord>;
   readonly keys: SandKeys;
   readonly connection: EtcdConnection;
   readonly now?: () => number;
@@ -40,7 +40,7 @@ export interface Reach {
   readonly why: string;
 }
 
-export interface Found {
+export interface HistoryRows {
   /** The newest first. */
   readonly rows: readonly Row[];
   readonly reach: Reach;
@@ -54,7 +54,7 @@ interface Dated {
 
 export class History {
   #ring = new Ring();
-  readonly #families: readonly Family[];
+  readonly #families: readonly HistorySource[];
   #reader: PastReader;
   readonly #versions = new Map<string, Promise<Kept[]>>();
   readonly #now: () => number;
@@ -82,7 +82,7 @@ export class History {
    * @param about Undefined: everything.
    * @param keys Of records that are there: their earlier versions are read too.
    */
-  async of(about: readonly string[] | undefined, keys: readonly string[] = []): Promise<Found> {
+  async of(about: readonly string[] | undefined, keys: readonly string[] = []): Promise<HistoryRows> {
     if (!this.#past) await deadline(this.#loading ??= this.#load(), PATIENCE);
     const wanted = about?.map((id) => id.toLowerCase());
     const older = await Promise.all(keys.map((key) => this.#olderOf(key)));
@@ -198,7 +198,7 @@ export class History {
     }
   }
 
-  async #read(family: Family, key: string, before: number, floor: number): Promise<Kept[]> {
+  async #read(family: HistorySource, key: string, before: number, floor: number): Promise<Kept[]> {
     const found = await versionsOf(this.options.connection, key, { before, floor, most: MOST_VERSIONS });
     return found.flatMap(({ value, createRevision, modRevision }, i) => {
       const older = found[i + 1], isNew = createRevision === modRevision;

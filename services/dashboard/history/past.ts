@@ -3,7 +3,7 @@ import { messageOf } from "../../common/refusal.ts";
 import type { EtcdConnection } from "../../store/connection.ts";
 import type { WatchEvent } from "../../store/messages.ts";
 import { replay, TooMuch } from "../../store/replay.ts";
-import type { Family } from "./family.ts";
+import type { HistorySource } from "./family.ts";
 import type { Kept } from "./ring.ts";
 
 /** The most revisions that are read: etcd reads all of them for it, and tells 1,000 in 100 ms. */
@@ -28,7 +28,7 @@ export interface Past {
 }
 
 interface Raw {
-  readonly family: Family;
+  readonly family: HistorySource;
   readonly key: string;
   readonly revision: number;
   readonly isNew: boolean;
@@ -43,7 +43,7 @@ export class PastReader {
 
   constructor(
     private readonly connection: EtcdConnection,
-    private readonly families: readonly Family[],
+    private readonly families: readonly HistorySource[],
     private readonly attemptMs = ATTEMPT_MS,
     private readonly clock: () => number = () => performance.now(),
   ) {}

@@ -8,7 +8,7 @@ import { type NexRecord, nexSchema } from "../../store/records.ts";
 import { SandKeys } from "../../store/sand_keys.ts";
 import { type SandRecord, sandSchema } from "../../store/sand_records.ts";
 import type { Change, Schema } from "../../store/types.ts";
-import type { Followed } from "./family.ts";
+import type { FollowedRecords } from "./family.ts";
 import { History } from "./history.ts";
 
 const nothing: etcd.WatchResponse = {
@@ -138,7 +138,7 @@ export class FakeEtcd {
     return stream;
   }
 
-  #follow<T>(schema: Schema<T>): Followed<T> {
+  #follow<T>(schema: Schema<T>): FollowedRecords<T> {
     const entry = (key: string, revision: number) => {
       const kv = this.at(key, revision), isOurs = schema.prefixes.some((prefix) => key.startsWith(prefix));
       const record = kv && isOurs ? schema.parse(key, new TextDecoder().decode(kv.value)) : undefined;
@@ -153,7 +153,7 @@ export class FakeEtcd {
     };
     return {
       ready: () => Promise.resolve(),
-      state: state as Followed<T>["state"],
+      state: state as FollowedRecords<T>["state"],
       get: (key) => entry(key, this.revision),
       subscribe: (listener) => {
         this.#followers.push((written) => {

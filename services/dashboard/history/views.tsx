@@ -6,15 +6,15 @@ import { machineById } from "../model/machines.ts";
 import { HistoryPage, HistoryTable } from "../pages/history.tsx";
 import { MachinePage } from "../pages/machine.tsx";
 import { checkedText, parametersOf } from "../table.ts";
-import { changesOf, type View } from "../views.tsx";
+import { changesOf, type DashboardView } from "../views.tsx";
 import type { History } from "./history.ts";
 
 /** @param mayChange True: a machine's page leads to where it can be changed. */
-export function historyViews(cluster: Cluster, history: History, mayChange: boolean): View[] {
+export function historyViews(cluster: Cluster, history: History, mayChange: boolean): DashboardView[] {
   return [machineView(cluster, history, mayChange), historyView(cluster, history)];
 }
 
-function historyView(cluster: Cluster, history: History): View {
+function historyView(cluster: Cluster, history: History): DashboardView {
   return {
     path: "/history",
     parameters: ["q", ...parametersOf(historyTable)],
@@ -32,7 +32,7 @@ function historyView(cluster: Cluster, history: History): View {
   };
 }
 
-function machineView(cluster: Cluster, history: History, mayChange: boolean): View {
+function machineView(cluster: Cluster, history: History, mayChange: boolean): DashboardView {
   return {
     path: "/machines/:id",
     parameters: ["network", ...parametersOf(historyTable)],

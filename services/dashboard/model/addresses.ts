@@ -8,7 +8,7 @@ import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster
  * a port; `held` for one client or by one of several machines; `declined` by a client that found it in use;
  * `gateway`; `outside` of the range.
  */
-export type AddressState =
+export type GridState =
   | "free"
   | "reserved"
   | "leased"
@@ -20,7 +20,7 @@ export type AddressState =
 
 export interface AddressUse {
   readonly address: string;
-  readonly state: AddressState;
+  readonly state: GridState;
   /** The machine's MAC or its endpoint's id, where a machine has it. */
   readonly machine?: string;
   readonly name?: string;
@@ -29,7 +29,7 @@ export interface AddressUse {
 /** 256 neighbouring addresses. */
 export interface AddressBlock {
   readonly block: string;
-  readonly counts: Readonly<Partial<Record<AddressState, number>>>;
+  readonly counts: Readonly<Partial<Record<GridState, number>>>;
 }
 
 export interface Utilisation {
@@ -112,7 +112,7 @@ export function addressesOf(
 ): { readonly grid: readonly AddressUse[] } | { readonly blocks: readonly AddressBlock[] } {
   const { settings } = network, subnet = settings?.subnet4, uses = usesOf(cluster, network, now);
   if (!settings || !subnet) return { grid: [] };
-  const stateAt = (ip: Ip): AddressState =>
+  const stateAt = (ip: Ip): GridState =>
     uses.get(ip.u32)?.state ?? (inRange(settings, ip) ? "free" : "outside");
   if (subnet.size > GRID) return { blocks: blocksOf(uses, subnet) };
   return {
@@ -124,7 +124,7 @@ export function addressesOf(
 }
 
 function blocksOf(uses: Uses, subnet: Cidr): AddressBlock[] {
-  const counts = new Map<number, Partial<Record<AddressState, number>>>();
+  const counts = new Map<number, Partial<Record<GridState, number>>>();
   for (const [address, { state }] of uses) {
     if (!subnet.contains(Ip.from4(address))) continue;
     const first = address - address % GRID, block = counts.get(first) ?? {};

@@ -4,15 +4,15 @@
  */
 import type { Config } from "../../common/config.ts";
 import type { Report } from "../../common/http_status.ts";
-import { type Status, statusOf } from "../../common/service_status.ts";
+import { type ServiceStatus, statusOf } from "../../common/service_status.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { problems as storeProblems } from "../../nex/problems.ts";
 import { machineStatus, serviceNames } from "../../store/machine_status.ts";
 import type { HostAgents } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { hostHref, networkHref } from "../links.ts";
-import { Sheet, type TableSpec } from "../table.ts";
-import type { Kept } from "../kept.ts";
+import { TablePage, type TableSpec } from "../table.ts";
+import type { CachedModel } from "../cached_model.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./network_row.ts";
 import { agentTroubles } from "./reach.ts";
@@ -27,11 +27,11 @@ export interface HealthModel {
   readonly ok: boolean;
   readonly problems: readonly Trouble[];
   readonly warnings: readonly { readonly where: string; readonly what: string }[];
-  readonly services: Sheet<Status>;
+  readonly services: TablePage<ServiceStatus>;
   readonly counts: Readonly<Record<"networks" | "machines" | "leases" | "hosts", number>>;
 }
 
-export const servicesTable: TableSpec<Status> = {
+export const servicesTable: TableSpec<ServiceStatus> = {
   id: "",
   caption: "Services of this machine, and members of etcd",
   sort: "service",
@@ -61,15 +61,15 @@ export interface HealthOptions {
   readonly config: Config;
   /** The report of this process. */
   readonly report: () => Report;
-  readonly networks: Kept<NetworkRow[]>;
-  readonly hosts: Kept<HostRow[]>;
+  readonly networks: CachedModel<NetworkRow[]>;
+  readonly hosts: CachedModel<HostRow[]>;
   readonly agents: HostAgents;
 }
 
 /** Looks at the health of everything, and remembers since when it has seen what. */
-export class Health {
+export class FleetHealth {
   readonly #since = new Map<string, number>();
-  #asked: { readonly at: number; readonly rows: Promise<Status[]> } | undefined;
+  #asked: { readonly at: number; readonly rows: Promise<ServiceStatus[]> } | undefined;
 
   constructor(private readonly cluster: Cluster, private readonly options: HealthOptions) {}
 
@@ -125,7 +125,7 @@ export class Health {
       warnings: rows.flatMap(({ service, warnings = [] }) =>
         warnings.map((what) => ({ where: service, what }))
       ),
-      services: new Sheet(servicesTable, rows, parameters),
+      services: new TablePage(servicesTable, rows, parameters),
       counts: {
         networks: networks.length,
         machines: networks.reduce((sum, { machines }) => sum + machines, 0),
@@ -159,7 +159,7 @@ export class Health {
     });
   }
 
-  async #services(): Promise<Status[]> {
+  async #services(): Promise<ServiceStatus[]> {
     const { config, report } = this.options, now = performance.now();
     if (!this.#asked || now - this.#asked.at > KEPT) {
       const others = serviceNames.filter((name) => name !== "dashboard");

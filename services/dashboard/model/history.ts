@@ -5,7 +5,7 @@ import type { Cluster } from "../cluster.ts";
 import type { History } from "../history/history.ts";
 import type { Row } from "../history/merged.ts";
 import { machineHref, networkHref } from "../links.ts";
-import { Sheet, type TableSpec } from "../table.ts";
+import { TablePage, type TableSpec } from "../table.ts";
 import type { Machine } from "./machines.ts";
 import { networkTitles } from "./network_titles.ts";
 
@@ -32,7 +32,7 @@ export interface EventRow {
 }
 
 export interface HistoryModel {
-  readonly events: Sheet<EventRow>;
+  readonly events: TablePage<EventRow>;
   /** How far back it is known. */
   readonly reach: { readonly revision: number; readonly at: string; readonly why: string };
 }
@@ -90,7 +90,7 @@ export async function historyModel(
   // The record of a member of Nex's daemons may not say its network.
   const wanted = network === undefined ? rows : rows.filter((row) => ["", network].includes(row.network));
   return {
-    events: new Sheet(
+    events: new TablePage(
       historyTable,
       wanted.map((row) => ({ ...eventOf(row), ...titleOf(row.network) })),
       parameters,

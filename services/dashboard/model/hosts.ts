@@ -1,6 +1,6 @@
 /** Lists the hosts that have something in an overlay network, or whose agents run. */
 import { type HostState, hostTo, noHostState } from "../../overlay_names/attached.ts";
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import { repairsHref } from "../links.ts";
 import type { TableSpec } from "../table.ts";
@@ -31,7 +31,7 @@ export interface HostRow {
 /** The rows with what the agents say. */
 export function withAgents(
   rows: readonly HostRow[],
-  said: ReadonlyMap<string, HostSays>,
+  said: ReadonlyMap<string, HostAnswer>,
 ): readonly HostRow[] {
   if (!said.size) return rows;
   return rows.map((row) => {

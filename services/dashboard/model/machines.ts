@@ -179,14 +179,14 @@ function fromEndpoint(
 /** The most machines that are found: all 100,000 of a large store would take seconds, and no reader looks through them. */
 export const MOST_FOUND = 1000;
 
-export interface Found {
+export interface FoundMachines {
   readonly machines: readonly Machine[];
   /** True: there may be more, which are not looked for. */
   readonly isCut: boolean;
 }
 
 /** The machines that have a text as part of MAC, address, name or endpoint's id, over all networks. */
-export function findMachines(cluster: Cluster, text: string, now: number): Found {
+export function findMachines(cluster: Cluster, text: string, now: number): FoundMachines {
   const wanted = text.toLowerCase();
   // A MAC is also written with hyphens, or without anything between its bytes.
   const bare = wanted.replace(/[:-]/g, ""), isMac = bare.length >= 4 && /^[\da-f]+$/.test(bare);

@@ -1,18 +1,18 @@
 /** The data of the map: hosts, the networks that they have, and pairs of hosts that do not reach each other. */
-import { type HostSays, MOST_ASKED } from "../agents.ts";
+import { type HostAnswer, MOST_ASKED } from "../agents.ts";
 import { hostHref } from "../links.ts";
-import { Sheet, type TableSpec } from "../table.ts";
+import { TablePage, type TableSpec } from "../table.ts";
 import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
-import { type Failure, type MapHost, type MapPicture, pictureOf, type Placed } from "./map_picture.ts";
+import { type MapHost, type MapPicture, pictureOf, type Placed, type ProbeFailure } from "./map_picture.ts";
 import type { NetworkRow } from "./network_row.ts";
 
 export interface MapModel {
   /** How many hosts there are; of more than `most` there is no map. */
   readonly count: number;
   readonly most: number;
-  readonly hosts?: Sheet<MapHost>;
-  readonly failures?: Sheet<Failure>;
+  readonly hosts?: TablePage<MapHost>;
+  readonly failures?: TablePage<ProbeFailure>;
 }
 
 /** The most networks that a cell of the table names. */
@@ -33,7 +33,7 @@ const hostsSpec: TableSpec<MapHost> = {
   ],
 };
 
-const failuresSpec: TableSpec<Failure> = {
+const failuresSpec: TableSpec<ProbeFailure> = {
   id: "failures",
   caption: "Probes that fail",
   sort: "from",
@@ -58,7 +58,7 @@ export interface MapContent {
   readonly count: number;
   readonly drawn?: {
     readonly hosts: readonly MapHost[];
-    readonly failures: readonly Failure[];
+    readonly failures: readonly ProbeFailure[];
     readonly picture: MapPicture;
   };
 }
@@ -72,7 +72,7 @@ export interface MapContent {
 export function mapContent(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
   statesOf: (id: string) => HostStates | undefined,
-  said: ReadonlyMap<string, HostSays>,
+  said: ReadonlyMap<string, HostAnswer>,
 ): MapContent {
   const count = all.hosts.length;
   if (count > MOST_ASKED) return { count };
@@ -96,8 +96,8 @@ export function mapModel({ count, drawn }: MapContent, parameters: URLSearchPara
     count,
     most: MOST_ASKED,
     ...drawn && {
-      hosts: new Sheet(hostsSpec, drawn.hosts, parameters),
-      failures: new Sheet(failuresSpec, drawn.failures, parameters),
+      hosts: new TablePage(hostsSpec, drawn.hosts, parameters),
+      failures: new TablePage(failuresSpec, drawn.failures, parameters),
     },
   };
 }

@@ -17,7 +17,7 @@ export interface MapHost extends HostRow {
 }
 
 /** A host whose probes of another one are not answered. */
-export interface Failure {
+export interface ProbeFailure {
   readonly from: string;
   readonly to: string;
 }
@@ -64,7 +64,7 @@ const FEW = { x: 450, y: 270, rim: { x: 280, y: 220 } }, MANY = { x: 450, y: 450
 const INNER = 0.5;
 
 /** Lays the map out. @param failures Probes that fail, by the names of both hosts. */
-export function pictureOf(all: readonly MapHost[], failures: readonly Failure[]): MapPicture {
+export function pictureOf(all: readonly MapHost[], failures: readonly ProbeFailure[]): MapPicture {
   const { x, y, rim } = all.length > LEVEL.hosts ? MANY : FEW;
   const at = (i: number, count: number, part: number, level: number): Point & { angle: number } => {
     // The first is at the top.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import type { HostRow } from "./hosts.ts";
 import { mapContent, mapModel } from "./map.ts";
 
@@ -10,7 +10,7 @@ const row = (name: string): HostRow => ({
 
 Deno.test("the map's failing probes are those between hosts that etcd has, whatever names agents give", () => {
   const peers = ["b", "gone", `${"a".repeat(99)}😀`, "\ud800"];
-  const says: HostSays = { reaches: new Map(peers.map((peer) => [peer, false])), mended: 0, problems: [] };
+  const says: HostAnswer = { reaches: new Map(peers.map((peer) => [peer, false])), mended: 0, problems: [] };
   const content = mapContent(
     { hosts: [row("a"), row("b")], networks: [] },
     () => undefined,

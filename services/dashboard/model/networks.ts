@@ -4,7 +4,7 @@ import { effectiveRecord } from "../../overlay_names/effective.ts";
 import { namesOf } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster } from "../cluster.ts";
 import { machineHref, networkHref } from "../links.ts";
-import { Sheet, type TableSpec } from "../table.ts";
+import { TablePage, type TableSpec } from "../table.ts";
 import { type AddressBlock, addressesOf, type AddressUse, utilisationOf } from "./addresses.ts";
 import { type NetworkRow, rowOf } from "./network_row.ts";
 import { summaryOf } from "./summary.ts";
@@ -170,9 +170,9 @@ export interface NetworkModel {
   readonly used?: number;
   readonly size?: number;
   readonly addresses: { readonly grid: readonly AddressUse[] } | { readonly blocks: readonly AddressBlock[] };
-  readonly machines: Sheet<Machine>;
-  readonly leases: Sheet<Machine>;
-  readonly names: Sheet<NameRow>;
+  readonly machines: TablePage<Machine>;
+  readonly leases: TablePage<Machine>;
+  readonly names: TablePage<NameRow>;
 }
 
 /** A network with what is in it. Throws Refusal "invalid" for a parameter that is not right. */
@@ -190,9 +190,9 @@ export function networkModel(
     settings: settingsOf(network),
     ...utilisationOf(cluster, network, now),
     addresses: addressesOf(cluster, network, now),
-    machines: new Sheet(machinesTable(kind), machines, parameters),
-    leases: new Sheet(leasesTable(now), machines.filter(({ expires }) => expires), parameters),
-    names: new Sheet(namesTable, nameRows(network, machines), parameters),
+    machines: new TablePage(machinesTable(kind), machines, parameters),
+    leases: new TablePage(leasesTable(now), machines.filter(({ expires }) => expires), parameters),
+    names: new TablePage(namesTable, nameRows(network, machines), parameters),
   };
 }
 

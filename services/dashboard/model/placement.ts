@@ -1,7 +1,7 @@
 /** The matrix of hosts and overlay networks: how many endpoints a host has in each network, and how far it is behind there. */
 import type { HostState } from "../../overlay_names/attached.ts";
 import { hostHref } from "../links.ts";
-import { filterOf, fittingRows, Sheet, type TableSpec } from "../table.ts";
+import { filterOf, fittingRows, TablePage, type TableSpec } from "../table.ts";
 import type { HostStates } from "./host_states.ts";
 import { type HostRow, hostsTable } from "./hosts.ts";
 import type { NetworkRow } from "./network_row.ts";
@@ -16,9 +16,9 @@ export type Place = {
   readonly behind?: number;
 } | null;
 
-export interface Placement {
-  readonly hosts: Sheet<HostRow>;
-  readonly networks: Sheet<NetworkRow>;
+export interface NetworksOnHosts {
+  readonly hosts: TablePage<HostRow>;
+  readonly networks: TablePage<NetworkRow>;
   /** A row for each host, in which there is one for each network. */
   readonly cells: readonly (readonly Place[])[];
 }
@@ -61,7 +61,7 @@ export function placementOf(
   all: { readonly hosts: readonly HostRow[]; readonly networks: readonly NetworkRow[] },
   statesOf: (id: string) => HostStates | undefined,
   parameters: URLSearchParams,
-): Placement {
+): NetworksOnHosts {
   const overlays = all.networks.filter(({ kind }) => kind === "overlay");
   const wanted = { hosts: filterOf(hosts, parameters), networks: filterOf(networks, parameters) };
   const withOne = new Set<string>(), onOne = new Set<string>();
@@ -74,8 +74,18 @@ export function placementOf(
       }
     }
   }
-  const rows = new Sheet(hosts, all.hosts, parameters, ({ name }) => !wanted.networks || withOne.has(name));
-  const columns = new Sheet(networks, overlays, parameters, ({ id = "" }) => !wanted.hosts || onOne.has(id));
+  const rows = new TablePage(
+    hosts,
+    all.hosts,
+    parameters,
+    ({ name }) => !wanted.networks || withOne.has(name),
+  );
+  const columns = new TablePage(
+    networks,
+    overlays,
+    parameters,
+    ({ id = "" }) => !wanted.hosts || onOne.has(id),
+  );
   const states = columns.rows.map(({ id = "" }) => statesOf(id));
   return {
     hosts: rows,

@@ -3,15 +3,15 @@ import type { Config } from "../../common/config.ts";
 import { formatHostPort } from "../../common/host_port.ts";
 import { grafanaHref } from "../links.ts";
 import { measures } from "../rates/measures.ts";
-import { EVERY, type Line, type Rates, ROUNDS, type Unanswered } from "../rates/rates.ts";
-import { Sheet, type TableSpec } from "../table.ts";
+import { EVERY, type Rates, type RateSeries, ROUNDS, type Unanswered } from "../rates/rates.ts";
+import { TablePage, type TableSpec } from "../table.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** A service with one thing that is counted of it, in events a second. */
 export interface RateRow {
   readonly service: string;
   readonly address: string;
-  readonly measure: Line["measure"];
+  readonly measure: RateSeries["measure"];
   /** In the newest interval; absent where that is not known, as of a service that has stopped. */
   readonly now?: number;
   /** On average and at most; absent: nothing is known yet. */
@@ -29,7 +29,7 @@ export interface RatesModel {
   /** How long an interval is, in seconds, and how many are kept. */
   readonly every: number;
   readonly intervals: number;
-  readonly rates: Sheet<RateRow>;
+  readonly rates: TablePage<RateRow>;
   readonly unanswered: readonly Problem[];
   /** A link to the same hour, and more, in Grafana; absent where the configuration does not say where that is. */
   readonly grafana?: string;
@@ -82,7 +82,7 @@ export function ratesModel(rates: Rates, config: Config, parameters: URLSearchPa
   return {
     every: EVERY / 1000,
     intervals: ROUNDS,
-    rates: new Sheet(ratesTable, rates.lines().map(rowOf), parameters),
+    rates: new TablePage(ratesTable, rates.lines().map(rowOf), parameters),
     unanswered: rates.unanswered().filter(({ target: { own } }) =>
       !own || isExpected(own, config) && !named.has(own)
     ).map(whyNot),
@@ -90,7 +90,7 @@ export function ratesModel(rates: Rates, config: Config, parameters: URLSearchPa
   };
 }
 
-function rowOf({ service, address, measure, rates, total }: Line): RateRow {
+function rowOf({ service, address, measure, rates, total }: RateSeries): RateRow {
   const known = rates.filter((rate) => !Number.isNaN(rate)), now = rates.at(-1) ?? NaN;
   return {
     service,

@@ -1,5 +1,5 @@
 /** The matrix of which host reaches which other one over VXLAN, by the probes of their agents. */
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import type { Trouble } from "./trouble.ts";
 import { hostHref } from "../links.ts";
 
@@ -13,7 +13,7 @@ export interface Matrix {
 }
 
 /** Undefined where too many hosts are known, or none has said anything. */
-export function matrixOf(said: ReadonlyMap<string, HostSays>): Matrix | undefined {
+export function matrixOf(said: ReadonlyMap<string, HostAnswer>): Matrix | undefined {
   const hosts = [
     ...new Set([...said].flatMap(([from, { reaches }]) => reaches.size ? [from, ...reaches.keys()] : [])),
   ]
@@ -25,7 +25,7 @@ export function matrixOf(said: ReadonlyMap<string, HostSays>): Matrix | undefine
 type Found = Omit<Trouble, "since"> & { readonly key: string };
 
 /** The problems that agents report, once where several hosts have the same. @param known Sentences that are shown already. */
-export function agentTroubles(said: ReadonlyMap<string, HostSays>, known: readonly string[]): Found[] {
+export function agentTroubles(said: ReadonlyMap<string, HostAnswer>, known: readonly string[]): Found[] {
   const shown = new Set(known.map(alike));
   const all = [...said].flatMap(([host, { problems }]) =>
     problems.filter(({ what }) => !shown.has(alike(what))).map((problem) => ({ host, ...problem }))

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import { agentTroubles, matrixOf } from "./reach.ts";
 
-const says = (reaches: Record<string, boolean>, ...whats: string[]): HostSays => ({
+const says = (reaches: Record<string, boolean>, ...whats: string[]): HostAnswer => ({
   reaches: new Map(Object.entries(reaches)),
   mended: 0,
   problems: whats.map((what) => ({ what, fix: "mend it", blocks: false })),

@@ -1,9 +1,9 @@
 /** Repairs by host and network: of differences from etcd that other programs had made in the kernel. */
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
 import type { HostRepairs } from "../host_repairs.ts";
 import { hostHref, networkHref } from "../links.ts";
-import { Sheet, type TableSpec } from "../table.ts";
+import { TablePage, type TableSpec } from "../table.ts";
 import { msOf } from "../history/told.ts";
 import { networkTitles } from "./network_titles.ts";
 
@@ -25,7 +25,7 @@ export interface RepairRow {
 }
 
 export interface RepairsModel {
-  readonly repairs: Sheet<RepairRow>;
+  readonly repairs: TablePage<RepairRow>;
   /** Hosts that have repaired something, and whose agents do not say of which networks, with how much that was. */
   readonly others: readonly { readonly host: string; readonly mended: number }[];
 }
@@ -80,13 +80,13 @@ export function repairRows(cluster: Cluster, { byHost }: HostRepairs, network?: 
 export function repairsModel(
   cluster: Cluster,
   repairs: HostRepairs,
-  said: ReadonlyMap<string, HostSays>,
+  said: ReadonlyMap<string, HostAnswer>,
   parameters: URLSearchParams,
 ): RepairsModel {
   const others = [...said].flatMap(([host, { mended }]) =>
     mended > 0 && !repairs.byHost.has(host) ? [{ host, mended }] : []
   );
-  return { repairs: new Sheet(repairsTable(), repairRows(cluster, repairs), parameters), others };
+  return { repairs: new TablePage(repairsTable(), repairRows(cluster, repairs), parameters), others };
 }
 
 /** A time that an agent has written, unless it is none. */

@@ -4,11 +4,11 @@
  */
 import { printable } from "../../common/refusal.ts";
 import { machineHref, networkHref } from "../links.ts";
-import type { Plan, PlannedObject, Wanted } from "../write/applying.ts";
+import type { ApplyPreview, ApplyRequest, PlannedObject } from "../write/applying.ts";
 
 interface ApplyProps {
-  readonly wanted: Wanted;
-  readonly plan: Plan | undefined;
+  readonly wanted: ApplyRequest;
+  readonly plan: ApplyPreview | undefined;
   /** Why it is refused. */
   readonly error: string | undefined;
   /** All that is refused, a sentence each, where that is more than one. */
@@ -63,7 +63,7 @@ function Refused({ error, refused }: { error: string; refused: readonly string[]
   );
 }
 
-function Editor({ wanted, isWrong, isAgain }: { wanted: Wanted; isWrong: boolean; isAgain: boolean }) {
+function Editor({ wanted, isWrong, isAgain }: { wanted: ApplyRequest; isWrong: boolean; isAgain: boolean }) {
   const lines = Math.min(30, Math.max(12, wanted.spec.split("\n").length + 1));
   return (
     <section>

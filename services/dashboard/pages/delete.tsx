@@ -1,10 +1,10 @@
 /** The page that confirms a deletion: it lists what goes with a network, member or endpoint, and asks for its name. */
 import { printable } from "../../common/refusal.ts";
 import { deleteHref, networkHref } from "../links.ts";
-import type { Deletion, Target } from "../write/deleting.ts";
+import type { Deletion, DeletionTarget } from "../write/deleting.ts";
 
 interface DeleteProps {
-  readonly target: Target;
+  readonly target: DeletionTarget;
   readonly deletion: Deletion;
   readonly error: string | undefined;
   /** True: it was deleted. */

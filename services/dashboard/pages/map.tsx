@@ -69,7 +69,7 @@ function Picture(
   );
 }
 
-function Host({ of: { host, ...at }, middle }: { of: DrawnHost; middle: Middle }) {
+function Host({ of: { host, ...at }, middle }: { of: DrawnHost; middle: Center }) {
   const { name, agent, endpoints, behind } = host, isAway = agent === "away";
   const state = [isAway && "away", behind > 0 && `${behind} behind`].filter(Boolean);
   return (
@@ -81,7 +81,7 @@ function Host({ of: { host, ...at }, middle }: { of: DrawnHost; middle: Middle }
   );
 }
 
-function Network({ of: { title, endpoints, ...at }, middle }: { of: DrawnNetwork; middle: Middle }) {
+function Network({ of: { title, endpoints, ...at }, middle }: { of: DrawnNetwork; middle: Center }) {
   const half = at.turn === undefined ? 8 : 4;
   return (
     <g>
@@ -93,14 +93,14 @@ function Network({ of: { title, endpoints, ...at }, middle }: { of: DrawnNetwork
 }
 
 /** The picture's middle. */
-interface Middle {
+interface Center {
   readonly x: number;
   readonly y: number;
 }
 
 interface NameProps {
   readonly at: Point;
-  readonly middle: Middle;
+  readonly middle: Center;
   readonly text: string;
   /** True: away from the middle; names of networks are towards it. */
   readonly outwards?: boolean;

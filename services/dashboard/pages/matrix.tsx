@@ -3,7 +3,7 @@
  * probed one.
  */
 import { printable } from "../../common/refusal.ts";
-import type { HostSays } from "../agents.ts";
+import type { HostAnswer } from "../agents.ts";
 import type { Matrix } from "../model/reach.ts";
 
 const marks = { true: ["good", "yes"], false: ["bad", "no"], undefined: ["faint", "·"] } as const;
@@ -45,7 +45,7 @@ export function MatrixTable({ matrix: { hosts, reached } }: { matrix: Matrix }) 
 const MOST_SAID = 5;
 
 /** Why agents cannot be asked. */
-export function NotAsked({ said }: { said: ReadonlyMap<string, HostSays> }) {
+export function NotAsked({ said }: { said: ReadonlyMap<string, HostAnswer> }) {
   const errors = [...said].flatMap(([host, { error }]) =>
     error === undefined ? [] : `${host} cannot be asked: ${error}`
   );

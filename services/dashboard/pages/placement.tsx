@@ -1,10 +1,10 @@
 /** The matrix of hosts and networks: a row for each host, a column for each network, both by pages. */
 import { printable } from "../../common/refusal.ts";
 import { networkHref } from "../links.ts";
-import type { Place, Placement } from "../model/placement.ts";
+import type { NetworksOnHosts, Place } from "../model/placement.ts";
 import { Cell, Filter, Head, Pages, urlWith } from "./table.tsx";
 
-export function PlacementPage({ model, url }: { model: Placement; url: string }) {
+export function PlacementPage({ model, url }: { model: NetworksOnHosts; url: string }) {
   const { hosts, networks, cells } = model;
   const columns = hosts.spec.columns.filter(({ isRare, text }) => !isRare || hosts.rows.some(text));
   const isEmpty = !hosts.rows.length || !networks.rows.length && networks.total > 0;
@@ -62,7 +62,7 @@ function Found(
 }
 
 /** The orders in which networks can be sorted; hosts are sorted by their headings. */
-function Order({ model: { networks }, url }: { model: Placement; url: string }) {
+function Order({ model: { networks }, url }: { model: NetworksOnHosts; url: string }) {
   const { spec: { id, columns }, sort } = networks;
   return (
     <nav aria-label="Order of the networks">

@@ -1,10 +1,10 @@
 /** A table of a page, with links that sort it, a field that filters it, and links to its other pages. */
 import { printable } from "../../common/refusal.ts";
-import { type Column, parameterOf, type Sheet } from "../table.ts";
+import { type Column, parameterOf, type TablePage } from "../table.ts";
 import { Sparkline } from "./sparkline.tsx";
 
 export interface TableProps<Row> {
-  readonly sheet: Sheet<Row>;
+  readonly sheet: TablePage<Row>;
   /** Path and query of the page. */
   readonly url: string;
   /** True: the table is all that the page shows, whose heading says what it is. */

@@ -67,7 +67,7 @@ const sources: readonly Source[] = [
 /** A line that is longer, in characters, has no sample that is looked for. */
 const LONGEST_LINE = 1000;
 
-export interface Counts {
+export interface ServiceCounts {
   readonly service: ServiceName;
   /** The counts of a service's measures since it was started. */
   readonly counts: ReadonlyMap<Measure, number>;
@@ -78,7 +78,7 @@ export interface Counts {
  *
  * @throws Refusal "invalid" where the text is none of Strand's services'
  */
-export function readCounts(text: string): Counts {
+export function readCounts(text: string): ServiceCounts {
   const samples = new Map<string, { labels: string; value: number }[]>();
   let service: ServiceName | undefined;
   const wanted = new Set(sources.map(({ metric }) => metric));

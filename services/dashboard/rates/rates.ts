@@ -11,14 +11,14 @@ export const EVERY = 15_000, PATIENCE = 3000, LARGEST = 1024 * 1024;
 /** How many rounds are kept: those of an hour. */
 export const ROUNDS = 3600_000 / EVERY;
 
-export interface Target {
+export interface ScrapeTarget {
   readonly at: HostPort;
   /** The service of this machine that has this address by its `metrics-listen`; undefined: `dashboard.metrics` names it. */
   readonly own?: ServiceName;
 }
 
 /** Rates in events a second, the oldest first; NaN: not known. */
-export interface Line {
+export interface RateSeries {
   readonly service: ServiceName;
   readonly address: string;
   readonly measure: Measure;
@@ -29,12 +29,12 @@ export interface Line {
 
 /** A service that did not answer the last time. */
 export interface Unanswered {
-  readonly target: Target;
+  readonly target: ScrapeTarget;
   readonly why: string;
 }
 
 interface Asked {
-  readonly target: Target;
+  readonly target: ScrapeTarget;
   readonly address: string;
   service?: ServiceName;
   /** The counts of the last answer, and the time of that. */
@@ -44,8 +44,8 @@ interface Asked {
 }
 
 /** The services that are asked: those of this machine as `strand status` knows them, and those that the configuration names. */
-export function targetsOf(config: Config): Target[] {
-  const own = serviceNames.map((name): Target => ({ at: config[name].metricsListen, own: name }));
+export function targetsOf(config: Config): ScrapeTarget[] {
+  const own = serviceNames.map((name): ScrapeTarget => ({ at: config[name].metricsListen, own: name }));
   const known = new Set(own.map(({ at }) => formatHostPort(at)));
   const more = config.dashboard.metrics.filter((at) => !known.has(formatHostPort(at)));
   return [...own, ...more.map((at) => ({ at }))];
@@ -72,7 +72,7 @@ export class Rates {
    * @param clock The time in ms, from any beginning.
    */
   constructor(
-    targets: readonly Target[],
+    targets: readonly ScrapeTarget[],
     private readonly ask: (at: HostPort) => Promise<string>,
     private readonly clock: () => number = () => performance.now(),
   ) {
@@ -95,7 +95,7 @@ export class Rates {
   }
 
   /** The rates of services that have answered within the hour. */
-  lines(): Line[] {
+  lines(): RateSeries[] {
     return this.#asked.flatMap(({ service, address, rings }) =>
       service === undefined ? [] : [...rings].map(([measure, ring]) => ({
         service,

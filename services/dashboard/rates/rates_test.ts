@@ -5,13 +5,22 @@ import type { HostPort } from "../../common/host_port.ts";
 import { serviceNames } from "../../store/machine_status.ts";
 import { ratesModel } from "../model/rates.ts";
 import { pathOf } from "../pages/sparkline.tsx";
-import { askMetrics, EVERY, LARGEST, PATIENCE, Rates, ROUNDS, type Target, targetsOf } from "./rates.ts";
+import {
+  askMetrics,
+  EVERY,
+  LARGEST,
+  PATIENCE,
+  Rates,
+  ROUNDS,
+  type ScrapeTarget,
+  targetsOf,
+} from "./rates.ts";
 
-const at = (port: number): Target => ({ at: { host: "127.0.0.1", port } });
+const at = (port: number): ScrapeTarget => ({ at: { host: "127.0.0.1", port } });
 const text = (queries: number) =>
   `strand_info{service="dnsd"} 1\ndnsd_events_total{event="queries"} ${queries}\n`;
 
-function lab(targets: readonly Target[]) {
+function lab(targets: readonly ScrapeTarget[]) {
   let now = 0;
   const answers = new Map<number, string | Error>();
   const ask = ({ port }: HostPort) => {

@@ -13,7 +13,7 @@ import { memberSpec, networkSpec, yamlText } from "../../nexd/client/spec_of.ts"
 export const MOST_TEXT = 256 << 10;
 
 /** A spec as it is asked for, with the options of `strand apply`. */
-export interface Wanted {
+export interface ApplyRequest {
   readonly spec: string;
   readonly force: boolean;
   readonly prune: boolean;
@@ -31,7 +31,7 @@ export interface PlannedObject {
 }
 
 /** The changes that a spec would make. */
-export interface Plan {
+export interface ApplyPreview {
   /** Stands for all of it: it differs where anything of it does. */
   readonly plan: string;
   readonly objects: readonly PlannedObject[];
@@ -67,7 +67,7 @@ export class Progress {
 
 /** The plan differs from the one that was shown. */
 export class PlanChanged extends Refusal {
-  constructor(readonly plan: Plan) {
+  constructor(readonly plan: ApplyPreview) {
     super(
       "conflict",
       "nothing was applied: what would happen now is not what was shown, since something has changed meanwhile; look at it again",
@@ -76,7 +76,7 @@ export class PlanChanged extends Refusal {
 }
 
 /** A dry run. Throws Refusal. */
-export async function planOf(call: Call, wanted: Wanted): Promise<Plan> {
+export async function planOf(call: Call, wanted: ApplyRequest): Promise<ApplyPreview> {
   return (await rehearse(call, wanted)).plan;
 }
 
@@ -89,10 +89,10 @@ export async function planOf(call: Call, wanted: Wanted): Promise<Plan> {
  */
 export async function applyAsShown(
   call: Call,
-  wanted: Wanted,
+  wanted: ApplyRequest,
   shown: string,
   progress: Progress,
-): Promise<Plan> {
+): Promise<ApplyPreview> {
   const { plan, spec, pruned, named, going } = await rehearse(call, wanted);
   if (plan.plan !== shown) throw new PlanChanged(plan);
   const rest = named.values(), objects: PlannedObject[] = [];
@@ -117,7 +117,7 @@ export async function applyAsShown(
 
 /** A dry run, and what is to be carried out. */
 interface Rehearsed {
-  readonly plan: Plan;
+  readonly plan: ApplyPreview;
   readonly spec: Spec;
   readonly pruned: Pruned;
   /** The spec's own, in its order, and then others that change by it. */
@@ -126,7 +126,7 @@ interface Rehearsed {
   readonly going: readonly PlannedObject[];
 }
 
-async function rehearse(call: Call, wanted: Wanted): Promise<Rehearsed> {
+async function rehearse(call: Call, wanted: ApplyRequest): Promise<Rehearsed> {
   if (wanted.spec.length > MOST_TEXT) {
     throw invalid(
       `spec: the text has ${wanted.spec.length} characters; at most ${MOST_TEXT} are taken here: apply it in parts, or with ` +

@@ -19,7 +19,7 @@ import type { Cluster } from "../cluster.ts";
 import { OutcomeUnknown } from "./outcome.ts";
 
 /** The object to delete: a network, or a member or endpoint of it. */
-export interface Target {
+export interface DeletionTarget {
   readonly network: string;
   /** Its MAC. */
   readonly member?: string | undefined;
@@ -56,7 +56,7 @@ export class Deleting {
   ) {}
 
   /** Computes what a deletion would remove; nothing is changed. Throws Refusal. */
-  async look(call: Call, target: Target): Promise<Deletion> {
+  async look(call: Call, target: DeletionTarget): Promise<Deletion> {
     const { network, member, endpoint } = target;
     if (member !== undefined && endpoint !== undefined) throw invalid("give member or endpoint, not both");
     const found = endpoint !== undefined
@@ -70,7 +70,7 @@ export class Deleting {
   }
 
   /** Deletes it. Throws Refusal. */
-  async delete(call: Call, { network, member, endpoint }: Target): Promise<void> {
+  async delete(call: Call, { network, member, endpoint }: DeletionTarget): Promise<void> {
     if (endpoint !== undefined) await this.#deleteEndpoint(network, endpoint);
     else if (member !== undefined) await call("DeleteMembers", { network, list: [member] }, CALL_TIMEOUT);
     else await call("DeleteNetwork", { name: network }, APPLY_TIMEOUT);

@@ -3,7 +3,7 @@ import { HttpError } from "../../common/http/answers.ts";
 import { invalid } from "../../common/refusal.ts";
 
 /** A change as it came. */
-export interface Sent {
+export interface SubmittedChange {
   /** The type of its content. */
   readonly type: string;
   readonly body: Uint8Array;
@@ -21,7 +21,7 @@ const TEXT = "spec";
  * @throws Refusal "invalid" for one that is not known or is there twice, HttpError 415 for content of another type
  */
 export function fieldsOf(
-  { type, body }: Sent,
+  { type, body }: SubmittedChange,
   query: URLSearchParams,
   known: readonly string[],
 ): ReadonlyMap<string, string> {

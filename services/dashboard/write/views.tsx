@@ -9,12 +9,20 @@ import type { Cluster } from "../cluster.ts";
 import { machineById } from "../model/machines.ts";
 import { ApplyPage } from "../pages/apply.tsx";
 import { DeletePage } from "../pages/delete.tsx";
-import { type Asked, type Shown, statusFor, type View } from "../views.tsx";
-import { applyAsShown, type Plan, PlanChanged, planOf, Progress, specOf, type Wanted } from "./applying.ts";
-import { Deleting, type Deletion, type Target } from "./deleting.ts";
+import { type DashboardView, statusFor, type ViewAnswer, type ViewRequest } from "../views.tsx";
+import {
+  applyAsShown,
+  type ApplyPreview,
+  type ApplyRequest,
+  PlanChanged,
+  planOf,
+  Progress,
+  specOf,
+} from "./applying.ts";
+import { Deleting, type Deletion, type DeletionTarget } from "./deleting.ts";
 import { type WithNexd, withNexd } from "./nexd.ts";
 import { isUncertain } from "./outcome.ts";
-import { fieldsOf, flagOf, type Sent } from "./sent.ts";
+import { fieldsOf, flagOf, type SubmittedChange } from "./sent.ts";
 
 export interface WriteOptions {
   readonly config: Config;
@@ -28,7 +36,7 @@ const OFF =
   "nothing can be changed here: dashboard.write of the configuration is not true (STRAND_DASHBOARD_WRITE in the environment)";
 
 /** The views that change something; where `dashboard.write` is not true, they refuse. */
-export function writeViews(cluster: Cluster, options: WriteOptions): View[] {
+export function writeViews(cluster: Cluster, options: WriteOptions): DashboardView[] {
   const views = [applyView(cluster, options), deleteView(cluster, options)];
   if (options.config.dashboard.write) return views;
   const refuse = () => {
@@ -40,20 +48,20 @@ export function writeViews(cluster: Cluster, options: WriteOptions): View[] {
 function applyView(
   cluster: Cluster,
   { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
-): View {
+): DashboardView {
   const shown = (
-    wanted: Wanted,
+    wanted: ApplyRequest,
     of: {
       readonly error?: string;
       /** All that is refused, where that is more than one. */
       readonly refused?: readonly Refusal[];
-      readonly plan?: Plan;
+      readonly plan?: ApplyPreview;
       readonly isDone?: boolean;
       /** It is not known what of it was done. */
       readonly isUnknown?: boolean;
-      readonly status?: Shown["status"];
+      readonly status?: ViewAnswer["status"];
     },
-  ): Shown => {
+  ): ViewAnswer => {
     const { error, refused = [], plan, isDone = false, isUnknown = false, status = 200 } = of;
     const told = refused.length && { refused: refused.map(refusalJson) };
     return {
@@ -76,7 +84,7 @@ function applyView(
   return {
     path: "/apply",
     parameters: ["network", "member"],
-    async show({ parameters, now }: Asked) {
+    async show({ parameters, now }: ViewRequest) {
       const network = parameters.get("network") ?? undefined, mac = parameters.get("member") ?? undefined;
       if (network === undefined && mac !== undefined) throw invalid("member: needs network too");
       if (network === undefined) return shown({ spec: "", force: false, prune: false }, {});
@@ -84,7 +92,7 @@ function applyView(
       const spec = await nexd((call) => specOf(call, network, mac, machine));
       return shown({ spec, force: mac !== undefined, prune: false }, {});
     },
-    async change({ parameters }: Asked, sent: Sent) {
+    async change({ parameters }: ViewRequest, sent: SubmittedChange) {
       const fields = fieldsOf(sent, parameters, ["spec", "force", "prune", "plan"]),
         seen = fields.get("plan");
       const wanted = {
@@ -152,18 +160,18 @@ function counted(count: number, were = count === 1 ? "was" : "were"): string {
 function deleteView(
   cluster: Cluster,
   { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
-): View {
+): DashboardView {
   const deleting = new Deleting(cluster, config);
   const shown = (
-    target: Target,
+    target: DeletionTarget,
     deletion: Deletion,
     of: {
       readonly error?: string;
       readonly isDone?: boolean;
       readonly isUnknown?: boolean;
-      readonly status?: Shown["status"];
+      readonly status?: ViewAnswer["status"];
     } = {},
-  ): Shown => {
+  ): ViewAnswer => {
     const { error, isDone = false, isUnknown = false, status = 200 } = of, { kind, name } = deletion;
     return {
       title: isDone ? `Deleted: ${kind} ${name}` : `Delete ${kind} ${name}?`,
@@ -174,7 +182,7 @@ function deleteView(
       ),
     };
   };
-  const target = (given: { get(name: string): string | null | undefined }): Target => {
+  const target = (given: { get(name: string): string | null | undefined }): DeletionTarget => {
     const [network, member, endpoint] = ["network", "member", "endpoint"].map((name) =>
       given.get(name) ?? undefined
     );
@@ -184,16 +192,17 @@ function deleteView(
   return {
     path: "/delete",
     parameters: ["network", "member", "endpoint"],
-    async show({ parameters }: Asked) {
+    async show({ parameters }: ViewRequest) {
       const wanted = target(parameters);
       return shown(wanted, await nexd((call) => deleting.look(call, wanted)));
     },
-    async change({ parameters }: Asked, sent: Sent) {
+    async change({ parameters }: ViewRequest, sent: SubmittedChange) {
       const known = ["network", "member", "endpoint", "confirm", "plan"];
       const fields = fieldsOf(sent, parameters, known), wanted = target(fields), seen = fields.get("plan");
       const deletion = await nexd((call) => deleting.look(call, wanted)),
         { kind, name, network } = deletion;
-      const refuse = (status: Shown["status"], error: string) => shown(wanted, deletion, { status, error });
+      const refuse = (status: ViewAnswer["status"], error: string) =>
+        shown(wanted, deletion, { status, error });
       if (seen === undefined) return shown(wanted, deletion);
       if (seen !== deletion.plan) {
         return refuse(

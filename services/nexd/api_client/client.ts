@@ -11,11 +11,11 @@ import type {
   Member,
   MemberList,
   MemberUpdate,
+  MessageInput,
   Network,
   NetworkUpdateRequest,
   NexMethods,
   RunningLease,
-  Sent,
 } from "../../../proto/types.ts";
 import { formatHostPort, parseHostPort } from "../../common/host_port.ts";
 import { Refusal } from "../../common/refusal.ts";
@@ -36,9 +36,9 @@ export interface NexdClientOptions {
 }
 
 /** Networks, and members of these or of existing networks, in the fields of `nex.proto`. */
-export interface Spec {
-  readonly networks?: readonly Sent<Network>[];
-  readonly members?: readonly Sent<MemberList>[];
+export interface ApplySpec {
+  readonly networks?: readonly MessageInput<Network>[];
+  readonly members?: readonly MessageInput<MemberList>[];
 }
 
 const words: TlsWords = {
@@ -88,12 +88,12 @@ export class NexdClient {
   }
 
   /** Does nothing where it exists with the same contents, and throws "exists" where it has others. */
-  async addNetwork(network: Sent<Network>): Promise<void> {
+  async addNetwork(network: MessageInput<Network>): Promise<void> {
     await this.call("AddNetwork", { network });
   }
 
   /** Changes the fields that are given; null and undefined leave one as it is, an empty value clears it. */
-  async updateNetwork(update: Sent<NetworkUpdateRequest>): Promise<void> {
+  async updateNetwork(update: MessageInput<NetworkUpdateRequest>): Promise<void> {
     await this.call("UpdateNetwork", update);
   }
 
@@ -108,14 +108,18 @@ export class NexdClient {
   }
 
   /** @param options.force Members that exist with other contents are replaced. */
-  async addMembers(net: string, list: readonly Sent<Member>[], { force = false } = {}): Promise<void> {
+  async addMembers(
+    net: string,
+    list: readonly MessageInput<Member>[],
+    { force = false } = {},
+  ): Promise<void> {
     await this.call("AddMembers", { net, list, force }, { timeoutMs: this.#timeoutMs ?? APPLY });
   }
 
   /** Changes the fields that are given of members that exist. @param options.force An address that is leased may be taken. */
   async updateMembers(
     net: string,
-    list: readonly Sent<MemberUpdate>[],
+    list: readonly MessageInput<MemberUpdate>[],
     { force = false } = {},
   ): Promise<void> {
     await this.call("UpdateMembers", { net, list, force });
@@ -127,7 +131,7 @@ export class NexdClient {
   }
 
   /** Moves members, with their names and leases, to other MACs. */
-  async changeMemberIds(net: string, list: readonly Sent<IDChange>[]): Promise<void> {
+  async changeMemberIds(net: string, list: readonly MessageInput<IDChange>[]): Promise<void> {
     await this.call("ChangeMemberID", { net, list });
   }
 
@@ -137,7 +141,7 @@ export class NexdClient {
    * @param options.dryRun Says what would happen, field by field, and changes nothing.
    * @returns what was done to each object, in the order of the spec
    */
-  async apply({ networks = [], members = [] }: Spec, { dryRun = false } = {}): Promise<AppliedObject[]> {
+  async apply({ networks = [], members = [] }: ApplySpec, { dryRun = false } = {}): Promise<AppliedObject[]> {
     const timeoutMs = this.#timeoutMs ?? APPLY;
     return (await this.call("Apply", { networks, members, dryRun }, { timeoutMs })).objects;
   }
@@ -170,7 +174,7 @@ export class NexdClient {
   /** Calls an rpc of `nex.proto` by its name. */
   async call<Method extends keyof NexMethods>(
     method: Method,
-    request: Sent<NexMethods[Method][0]>,
+    request: MessageInput<NexMethods[Method][0]>,
     { timeoutMs = this.#timeoutMs ?? CALL }: { readonly timeoutMs?: number } = {},
   ): Promise<NexMethods[Method][1]> {
     try {

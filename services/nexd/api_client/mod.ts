@@ -10,6 +10,6 @@
  * @module
  */
 
-export { NexdClient, type NexdClientOptions, type Spec } from "./client.ts";
+export { type ApplySpec, NexdClient, type NexdClientOptions } from "./client.ts";
 export { NexdError, type NexdErrorCode } from "./errors.ts";
 export type * from "../../../proto/types.ts";

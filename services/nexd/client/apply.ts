@@ -1,6 +1,6 @@
 /** Applies a spec by the server's Apply, or by single requests where the server does not have it. */
 import type { NexClient } from "../../../proto/client.ts";
-import type { AppliedObject, Member, Network, Sent } from "../../../proto/types.ts";
+import type { AppliedObject, Member, MessageInput, Network } from "../../../proto/types.ts";
 import { Refusal } from "../../common/refusal.ts";
 import { Refusals, refusalsIn } from "../../common/refusals.ts";
 import { APPLY_TIMEOUT, CALL_TIMEOUT } from "./connect.ts";
@@ -74,7 +74,7 @@ const nothingMore = { net: "", mac: "", changes: [] };
 /** Applies a network on a server without Apply: one that exists must already have the spec's contents. */
 async function applyNetwork(
   client: Pick<NexClient, "call">,
-  network: Sent<Network>,
+  network: MessageInput<Network>,
   nets: string[],
 ): Promise<AppliedObject> {
   const name = network.name ?? "";
@@ -113,7 +113,7 @@ async function applyMembers(
 }
 
 /** True when the member exists with the spec's contents; the server qualifies names. */
-function isSame(wanted: Sent<Member>, there: Member | undefined): boolean {
+function isSame(wanted: MessageInput<Member>, there: Member | undefined): boolean {
   const name = wanted.name?.toLowerCase() ?? "";
   return there !== undefined && (!name || there.name === name || there.name.startsWith(`${name}.`)) &&
     (!wanted.ip4?.address || wanted.ip4.address === there.ip4?.address) &&

@@ -1,6 +1,6 @@
 /** Parses YAML specs, as `nex apply` and `nex set network FILE` take them. */
 import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
-import type { MemberList, Network, Sent } from "../../../proto/types.ts";
+import type { MemberList, MessageInput, Network } from "../../../proto/types.ts";
 import { closest } from "../../common/closest.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { Refusals } from "../../common/refusals.ts";
@@ -21,8 +21,8 @@ import {
 
 /** A spec's contents: networks, and members of these or of existing networks; each in file order. */
 export interface Spec {
-  networks: Sent<Network>[];
-  members: Sent<MemberList>[];
+  networks: MessageInput<Network>[];
+  members: MessageInput<MemberList>[];
 }
 
 const kinds = ["Network", "MemberList"] as const;
@@ -185,7 +185,7 @@ class Duplicates {
     return false;
   }
 
-  checkMembers({ net: given, list }: Sent<MemberList>): void {
+  checkMembers({ net: given, list }: MessageInput<MemberList>): void {
     const net = given ?? "";
     for (const member of list ?? []) {
       const value = placeOf(member), { mac, name, shared, ip4, ip6 } = member;

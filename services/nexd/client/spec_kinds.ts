@@ -1,5 +1,13 @@
 /** The keys of a Network and of a MemberList document: lower-case proto field names. */
-import type { AddressRange, Lease, Member, MemberList, Network, Option, Sent } from "../../../proto/types.ts";
+import type {
+  AddressRange,
+  Lease,
+  Member,
+  MemberList,
+  MessageInput,
+  Network,
+  Option,
+} from "../../../proto/types.ts";
 import { Cidr, type Family, Ip } from "../../common/ip.ts";
 import { parseMac } from "../../common/mac.ts";
 import { invalid } from "../../common/refusal.ts";
@@ -50,7 +58,7 @@ const hostName = checked((text, field) => {
 function range(
   end: ValueReader<string>,
   compare: (begin: string, end: string) => number,
-): ValueReader<Sent<AddressRange>> {
+): ValueReader<MessageInput<AddressRange>> {
   const keys = mapping({ begin: end, end }, ["begin", "end"]);
   return (value) => {
     const range = keys(value);
@@ -65,14 +73,14 @@ const ipRange = (family: Family) => range(ofFamily(family), (a, b) => Ip.parse(a
 const macRange = range(mac, (a, b) => a < b ? -1 : Number(a > b));
 
 const optionKeys = mapping({ number: wholeNumber, value: text }, ["number", "value"]);
-const option: ValueReader<Sent<Option>> = (value) => {
+const option: ValueReader<MessageInput<Option>> = (value) => {
   const option = optionKeys(value), { number, value: text } = option;
   if (number !== undefined && text !== undefined) within(value, () => checkOption(number, text));
   return option;
 };
 
 const optionList = list(option);
-const options: ValueReader<Sent<Option>[]> = (value) => {
+const options: ValueReader<MessageInput<Option>[]> = (value) => {
   const options = optionList(value);
   const numbered = options.flatMap((option) => {
     const { number } = option;
@@ -130,7 +138,7 @@ const networkKeys = mapping(
 );
 
 /** Reads a Network document. */
-export const readNetwork: ValueReader<Sent<Network>> = (value) => {
+export const readNetwork: ValueReader<MessageInput<Network>> = (value) => {
   const { kind: _, range4, range6, macrange, leaseduration, ...rest } = networkKeys(value);
   for (
     const [key, range, subnet] of [["range4", range4, rest.subnet4], [
@@ -164,7 +172,7 @@ const time = checked((text, field) => {
  * An address by itself, or in a mapping. The end of its lease may be in the mapping too, as `nex get` prints it, and is ignored:
  * leases are given by DHCP only.
  */
-function lease(family: Family): ValueReader<Sent<Lease>> {
+function lease(family: Family): ValueReader<MessageInput<Lease>> {
   const address = ofFamily(family);
   const keys = mapping({ address, expires: time }, ["address"]);
   return (value) => {
@@ -179,7 +187,7 @@ const memberOf = mapping(
   ["mac"],
 );
 /** The client's own name is ignored, since the client sends it itself. */
-const member: ValueReader<Sent<Member>> = (value) => {
+const member: ValueReader<MessageInput<Member>> = (value) => {
   const { client_name: _, ...member } = memberOf(value);
   return placed(value, member);
 };
@@ -196,7 +204,7 @@ const held = list(mapping({ mac, ip4: lease(4) }, ["mac", "ip4"]));
 const memberKeys = mapping({ kind: text, net: text, list: memberList, force: flag, held }, ["net"]);
 
 /** Reads a MemberList document; held addresses are ignored, since leases are given by DHCP only. */
-export const readMembers: ValueReader<Sent<MemberList>> = (value) => {
+export const readMembers: ValueReader<MessageInput<MemberList>> = (value) => {
   const { kind: _, held: __, ...members } = memberKeys(value);
   return placed(value, members);
 };

@@ -1,12 +1,12 @@
 /** The places in spec files of what a server refuses. */
-import type { MemberList, Network, RefusedObject, Sent } from "../../../proto/types.ts";
+import type { MemberList, MessageInput, Network, RefusedObject } from "../../../proto/types.ts";
 import { tryParseMac } from "../../common/mac.ts";
 import { Refusal, type RefusalCode } from "../../common/refusal.ts";
 import { at, placeOf, refused, type Value } from "./spec_values.ts";
 
 interface Objects {
-  readonly networks: readonly Sent<Network>[];
-  readonly members: readonly Sent<MemberList>[];
+  readonly networks: readonly MessageInput<Network>[];
+  readonly members: readonly MessageInput<MemberList>[];
 }
 
 const codes: ReadonlySet<string> = new Set<RefusalCode>(["not-found", "exists", "forbidden", "exhausted"]);

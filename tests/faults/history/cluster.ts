@@ -7,14 +7,14 @@ import { openNamespace } from "../../../ffi/netns.ts";
 import { etcdBinary } from "../../../services/store/etcd_process.ts";
 import { LabEtcd } from "../../lab/etcd.ts";
 import { EtcdKv } from "../../lab/etcd_kv.ts";
-import { type Host, Lab, type Process, strandCommand } from "../../lab/host.ts";
+import { Lab, type LabHost, type Process, strandCommand } from "../../lab/host.ts";
 import { removeDirectory } from "../../lab/overlay.ts";
 import { OverlayHost } from "../../lab/overlay_host.ts";
 import { until } from "../../lab/until.ts";
 
 /** An etcd member and where it runs. */
 export interface ClusterMember {
-  readonly host: Host;
+  readonly host: LabHost;
   readonly ip: string;
   readonly etcd: LabEtcd;
   readonly kv: EtcdKv;
@@ -22,7 +22,7 @@ export interface ClusterMember {
 
 /** A host that serves, and how its services are started. */
 export interface Server {
-  readonly host: Host;
+  readonly host: LabHost;
   readonly ip: string;
   readonly overlay: OverlayHost;
   /** By name; replaced when one is started again. */
@@ -64,7 +64,7 @@ export class Cluster implements AsyncDisposable {
     readonly members: readonly ClusterMember[],
     readonly servers: readonly Server[],
     /** Where clients run. */
-    readonly clients: Host,
+    readonly clients: LabHost,
     private readonly directory: string,
   ) {}
 

@@ -1,7 +1,7 @@
 /** Faults of a cluster, one after the other from a seed; each is ended after a while. More kinds are further rows. */
 import type { Cluster, ClusterMember, Server, Service } from "./cluster.ts";
 import type { Dice } from "../../lab/dice.ts";
-import type { Host } from "../../lab/host.ts";
+import type { LabHost } from "../../lab/host.ts";
 
 /** Begins a fault. @returns a sentence about it, and how it is ended */
 type Fault = (cluster: Cluster, dice: Dice) => Begun | Promise<Begun>;
@@ -52,7 +52,7 @@ const kinds: Readonly<Record<string, Fault>> = {
 };
 
 /** Drops packets between a host and these addresses, both ways. @returns how to end it */
-async function drop(host: Host, addresses: readonly string[], match: readonly string[] = []) {
+async function drop(host: LabHost, addresses: readonly string[], match: readonly string[] = []) {
   const rules = addresses.flatMap((ip) => [["INPUT", "-s", ip], ["OUTPUT", "-d", ip]]);
   const all = (verb: string) =>
     Promise.all(rules.map((rule) => host.run(["iptables", "-w", verb, ...rule, ...match, "-j", "DROP"])));

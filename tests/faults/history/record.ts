@@ -2,7 +2,7 @@
  * Reads the whole history of an etcd: every transaction from revision 1 on, through etcd's own HTTP gateway and curl.
  * Nothing here shares code with services/store, because what is judged from it is what that code wrote.
  */
-import { type Host, Process } from "../../lab/host.ts";
+import { type LabHost, Process } from "../../lab/host.ts";
 
 /** One key as a transaction left it; `value` is undefined for a key that was removed. */
 export interface Written {
@@ -45,7 +45,7 @@ interface WatchAnswer {
  * @param last A revision at which something was written.
  * @throws Error when etcd has compacted a part of it away, or does not show it in time.
  */
-export async function recordHistory(host: Host, client: string, last: number): Promise<Transaction[]> {
+export async function recordHistory(host: LabHost, client: string, last: number): Promise<Transaction[]> {
   const byRevision = new Map<number, Written[]>();
   const complete = Promise.withResolvers<void>();
   complete.promise.catch(() => {}); // It may fail before it is awaited.

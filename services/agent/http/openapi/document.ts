@@ -8,7 +8,7 @@ import { newAttachment, REFUSAL, validAttachments } from "../attachments.ts";
 import { newPort } from "../ports.ts";
 import { endpointBody, networkBody } from "../requests.ts";
 import * as answers from "./answers.ts";
-import { causes, type Content, type Operation, operations } from "./operations.ts";
+import { type ApiOperation, causes, type Content, operations } from "./operations.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -66,7 +66,7 @@ const failure = (status: keyof typeof causes | "default", isLocal: boolean): Jso
   content: { "application/json": { schema: { $ref: uri("Error") } } },
 });
 
-function operationOf(path: string, operation: Operation): Json {
+function operationOf(path: string, operation: ApiOperation): Json {
   const { id, tag, summary, description, query = [], body, answers, errors } = operation;
   const isLocal = path === "/attachments";
   const parameters = query.map(({ name, description, required = false }) => ({
@@ -97,7 +97,7 @@ function operationOf(path: string, operation: Operation): Json {
 /** The variable of a path, which the router calls ID. */
 const variableOf = (path: string) => path === "/ports/ID" ? "device" : "id";
 
-function pathOf(path: string, methods: Readonly<Record<string, Operation>>): [string, Json] {
+function pathOf(path: string, methods: Readonly<Record<string, ApiOperation>>): [string, Json] {
   const [first] = Object.values(methods), name = variableOf(path);
   return [path.replace("ID", `{${name}}`), {
     ...first?.path !== undefined && {

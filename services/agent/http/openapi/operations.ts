@@ -20,7 +20,7 @@ export interface Parameter {
 export type Content = z.ZodType | "text/plain" | undefined;
 
 /** An operation: a method of a path. */
-export interface Operation {
+export interface ApiOperation {
   /** Its name for programs that make clients of the document. */
   readonly id: string;
   readonly tag: "networks" | "endpoints" | "explain" | "local" | "status";
@@ -38,7 +38,7 @@ export interface Operation {
 
 /** The type with an entry for each path and method of the router. */
 type Operations = {
-  readonly [Path in keyof Routes]: { readonly [Method in keyof Routes[Path]]: Operation };
+  readonly [Path in keyof Routes]: { readonly [Method in keyof Routes[Path]]: ApiOperation };
 };
 
 /** The description that errors of each status have in common. */
