@@ -15,6 +15,7 @@ import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
+import { udhcpc } from "../lab/udhcpc.ts";
 import { Machine } from "../overlay_names/ports.ts";
 import { at } from "./attached.ts";
 
@@ -119,6 +120,28 @@ Deno.test("a machine behind a device sends with its own MAC and address alone", 
     await reaches(far.container, address);
     const [lease] = await it.leases(blue);
     assert.deepEqual([lease?.strand_port, lease?.target_veth_mac], ["vm0", VM]);
+  });
+
+  await t.step("a container asks by DHCP too, and the gateway alone hears it", async () => {
+    const heard = vm.host.spawn(["tcpdump", "-nlUi", "eth0", "udp port 67 or ether proto 0x88b5"]);
+    try {
+      await heard.line(/listening on/);
+      const port = web.endpoint.target_veth_name, asked = udhcpc.map((word) => word === "eth0" ? port : word);
+      const { stderr } = await web.container.run(asked);
+      assert.match(stderr, new RegExp(`lease of ${web.address} obtained from 10\\.0\\.0\\.1,`));
+      // A frame of no protocol, sent after it, has arrived.
+      const last = `${VM}${web.endpoint.target_veth_mac}88b5`.replaceAll(":", "").padEnd(120, "0");
+      const namespace = openNamespace(web.container.path);
+      try {
+        sendFrames(namespace, port, [Uint8Array.fromHex(last)]);
+      } finally {
+        libc.close(namespace);
+      }
+      await heard.line(/0x88b5/);
+      assert.deepEqual(heard.lines.filter((line) => line.includes("BOOTP/DHCP")), []);
+    } finally {
+      await heard.stop("SIGKILL");
+    }
   });
 
   await t.step("another address and another MAC are dropped and counted", async () => {
