@@ -33,8 +33,8 @@ const TIMES = 5, CHANGES = 20;
 const SETTLE = 20_000;
 
 /**
- * Measures `strand dashboard` over a large store: its start, its memory, its pages, and how long after the commit of a change an open
- * page shows it.
+ * Measures `strand dashboard` over a large store: its start, its memory, its pages, and how long after the commit of a change an
+ * open page shows it.
  */
 export async function benchDashboard(options: DashboardBenchOptions = {}): Promise<BenchResult> {
   const { rounds = 3, progress = () => {} } = options;
@@ -174,11 +174,11 @@ export async function bench(progress: (line: string) => void): Promise<BenchResu
   const { cpu, cores, memoryMiB, kernel, runtime } = result.machine;
   const text = `## Dashboard
 
-\`./strand bench dashboard\`: over 1,000 networks, 10,000 hosts and 100,000 endpoints, a hundred in each network and ten on each host,
-in one etcd on the same machine. The start is timed from exec to the line "started", the first view is the first page just after it,
-and pages are whole answers. A change is timed from before its commit until a page has it that is fetched when the dashboard says
-that it has changed, as an open page does. Memory is read after 20 s, in which the dashboard compares itself with etcd; with an empty
-store it is what the program takes itself.
+\`./strand bench dashboard\`: over 1,000 networks, 10,000 hosts and 100,000 endpoints, a hundred in each network and ten on each
+host, in one etcd on the same machine. The start is timed from exec to the line "started", the first view is the first page just
+after it, and pages are whole answers. A change is timed from before its commit until a page has it that is fetched when the
+dashboard says that it has changed, as an open page does. Memory is read after 20 s, in which the dashboard compares itself with
+etcd; with an empty store it is what the program takes itself.
 
 ${table(result)}
 ${cpu}, ${cores} cores, ${memoryMiB} MiB, Linux ${kernel}, ${runtime}.
