@@ -33,6 +33,7 @@ export interface Template {
   readonly macAt: number;
 }
 
+/** A message that adds or removes an entry, whose address and MAC are written into it for each. */
 export function template(
   table: NeighTable,
   type: number,

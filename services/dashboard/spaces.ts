@@ -22,6 +22,7 @@ export function networksView(mirror: Viewed, keys: SandKeys): OverlayView {
   return new OverlayView(part, keys);
 }
 
+/** The keys of each overlay network, of which a view of one network is made while a page looks at it. */
 export class NetworkIndexes {
   /** Lists, which are shorter than sets; a change is one of few hundred in most networks. */
   readonly #entries = new Map<string, One[]>();

@@ -52,6 +52,7 @@ interface Dated {
   readonly at: number;
 }
 
+/** The events that are known of all machines, newest first: those that mirrors told, and those that etcd still has. */
 export class History {
   #ring = new Ring();
   readonly #families: readonly HistorySource[];

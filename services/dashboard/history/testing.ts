@@ -32,6 +32,7 @@ interface Written {
 /** Values as JSON, by key; undefined: the key is removed. */
 export type Values = Readonly<Record<string, unknown>>;
 
+/** An etcd in memory that keeps its whole history. */
 export class FakeEtcd {
   readonly log: Written[] = [];
   revision = 1;
@@ -191,4 +192,5 @@ export function endpoint(id: string, host: string, more: Values = {}): Values {
   };
 }
 
+/** The key of an endpoint by its id. */
 export const endpointKey = (id: string) => `/sc-net/network-endpoints/n1/${id}`;
