@@ -2,6 +2,7 @@
 import type { RepairsRecord, SandRecord } from "../store/sand_records.ts";
 import type { Mirror } from "../store/types.ts";
 
+/** The latest record of each host, by its name. */
 export class HostRepairs {
   readonly #byHost = new Map<string, RepairsRecord>();
 

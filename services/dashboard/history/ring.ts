@@ -16,6 +16,7 @@ export interface Kept extends Told {
 /** The most events that are kept: some 5 MB. */
 export const MOST = 10_000;
 
+/** The newest events, up to {@link MOST}: the oldest goes when there is a new one. */
 export class Ring {
   /** By the order in which they came. */
   #events = new Map<number, Kept>();

@@ -7,6 +7,7 @@ const texts = new Shared<string>();
 /** How many numbers a state has. */
 const EACH = 5;
 
+/** The states of the hosts of one network, in the order in which they are listed. */
 export class HostStates {
   readonly #hosts: readonly string[];
   readonly #vteps: readonly string[];

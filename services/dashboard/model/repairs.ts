@@ -35,6 +35,7 @@ const operationsText = ({ operations }: RepairRow) =>
     count > 1 ? `${op} (${count})` : op
   ).join(", ");
 
+/** The table of repairs by host and network. @param id The prefix of its parameters, where a page has several tables. */
 export function repairsTable(id = ""): TableSpec<RepairRow> {
   return {
     id,

@@ -105,6 +105,7 @@ export function markWrong(read: object): void {
   wrong.add(read);
 }
 
+/** True for an object of which {@link markWrong} has noted that a part is refused. */
 export function isWrong(read: object): boolean {
   return wrong.has(read);
 }
