@@ -69,10 +69,10 @@ const ABOUT_FILE =
 
 Deno.test("each file of the product begins with a comment that says what the file is", () => {
   const about = (text: string) => ABOUT_FILE.exec(text)?.[1]?.replaceAll(/^ \* ?/gm, "").trim();
-  assert.equal(about('/** A. */\nimport a from "a";\n'), "A.");
+  assert.equal(about('/** A. */\nimport a from "./a.ts";\n'), "A.");
   assert.equal(about("/**\n * A.\n *\n * B.\n */\n\nconst a = 1;\n"), "A.\n\nB.");
   assert.equal(about("/** A constant. */\nconst a = 1;\n\n/** B. */\n\nconst b = 2;\n"), undefined);
-  assert.equal(about('import a from "a";\n/** A. */\n\nconst b = a;\n'), undefined);
+  assert.equal(about('import a from "./a.ts";\n/** A. */\n\nconst b = a;\n'), undefined);
   const without = byHand.filter(([, text]) => about(text) === undefined).map(([path]) => path);
   assert.deepEqual(without, []);
 });
