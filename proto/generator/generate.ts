@@ -106,13 +106,13 @@ function descriptor(set: Uint8Array): string {
   );
   const base64 = set.toBase64().replace(/.{1,100}/g, "$&\n");
   return `// Made from nex.proto by proto/generator/generate.ts: change nothing here.
-import type { Field } from "../field.ts";
+import type { FieldDescriptor } from "../field.ts";
 
 /** nex.proto and what it imports as one google.protobuf.FileDescriptorSet, in base64. */
 export const descriptorSet = \`${base64}\`;
 
 /** The fields of every message. */
-export const fields: Readonly<Record<string, readonly Field[]>> = {
+export const fields: Readonly<Record<string, readonly FieldDescriptor[]>> = {
 ${rows.join("")}};
 `;
 }

@@ -35,6 +35,16 @@ async function rulesByHand(
   others: readonly OverlayHost[],
 ) {
   const leaving = `table bridge strand {
+    chain arriving {
+      type filter hook prerouting priority -301;
+      iifname != vxlan0 accept
+      udp dport 68 drop
+      udp dport 546 drop
+      icmpv6 type nd-router-advert drop
+      ether type 0x8100 drop
+      ether type 0x88a8 drop
+      ether type 0x9100 drop
+    }
     chain prerouting {
       type filter hook prerouting priority -300;
     }
