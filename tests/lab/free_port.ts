@@ -2,8 +2,14 @@
 import { freePort as portThatIsFree } from "../../services/store/etcd_process.ts";
 import { RUN_DIRECTORY } from "./shared.ts";
 
-/** What this process has been given. */
-const given = new Set<number>();
+/** The ports above 1023 that fetch() refuses to ask, by the Fetch Standard's "port blocking". */
+const BLOCKED = [
+  ...[1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566],
+  ...[6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080],
+];
+
+/** The ports that this process has been given, and those that no test is to get. */
+const given = new Set<number>(BLOCKED);
 
 /**
  * A TCP port of 127.0.0.1 on which no program listens, and which no other test of this run is given: two that look at the same time
