@@ -258,7 +258,8 @@ export const repairs = z.looseObject({
     last: text,
     /** How many differences there were by the operation that has mended them. */
     ops: z.record(text, z.int().nonnegative()),
-  })),
+    // An agent writes 32; readers of all hosts' records are not to keep more than that of any.
+  })).max(64),
 });
 
 /** The claim of an agent on a host's name, see services/agent/store_guard/name_claim.ts. */
