@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { type BenchResult, installed, interleaved, machine, type Side, table, writeSection } from "./lib.ts";
 import { leaseSides } from "./overlay_lease.ts";
+import { movingMachine } from "./overlay_moves.ts";
 import { Names } from "./overlay_names.ts";
 import { ruledSides } from "./overlay_rules.ts";
 import { spreadingLeases } from "./overlay_spread.ts";
@@ -34,6 +35,7 @@ export async function benchOverlay(options: OverlayBenchOptions = {}): Promise<B
     const sides of [
       (stack: AsyncDisposableStack) => leaseSides(stack, clients),
       spreadingLeases,
+      movingMachine,
       ruledSides,
     ]
   ) {
@@ -62,6 +64,9 @@ flat network: one client after the other, from its DISCOVER to its ACK, the comm
 
 A lease counts as there on another host when \`ip monitor\` in its network has told of both the ARP and the FDB entry; it is timed
 from its DISCOVER and from its ACK, before which it is written (0: it was there before).
+
+A machine that moves is behind a device of one host, which is removed, and then behind one of another host, where it sends
+one frame, as QEMU does after a migration; a third host pings it every 5 ms, and its first answer is timed from that frame.
 
 The rules of ports are measured by iperf3 between two hosts, in a network that has them and in one that is trusted. Names
 are the same 10,000 at a network's gateway and at \`dnsd\`, asked across a veth: the server on one core, dnsperf on the

@@ -268,7 +268,34 @@ export class NetworkOperations {
     }
     for (const network of this.#playgrounds) {
       await this.#reach(network);
+      await this.#refusesSpoofs(network);
       await this.#resolve(network, records);
+    }
+  }
+
+  /** With the rules back in place, no container takes another one's word for whose an address is. */
+  async #refusesSpoofs(network: Playground): Promise<void> {
+    const all = [...this.#containers.values()].filter(({ endpoint }) => endpoint.network_id === network.id);
+    for (let i = 0; i < 4; i++) {
+      const from = this.#trouble.pick(all), as = this.#trouble.pick(all), victim = this.#trouble.pick(all);
+      if (!from || !as || !victim || from === as || victim === from || victim === as) continue;
+      // An unsolicited reply changes only an entry that is there, and by default none that has just changed.
+      const { target_veth_name: own } = victim.endpoint;
+      await victim.container.run(["sysctl", "-qw", `net.ipv4.neigh.${own}.locktime=0`]);
+      await until(`${victim.address} reaches ${as.address}`, () => pings(victim.container, as.address));
+      const { target_veth_mac: mac, target_veth_name: veth } = from.endpoint;
+      const { target_veth_mac: posed } = as.endpoint;
+      const frames = [arpReply(mac, as.address), arpReply(mac, as.address, posed)];
+      await inside(from.container, (namespace) => Promise.resolve(sendFrames(namespace, veth, frames)));
+      // What the same port sends after the frames, and is let through, shows that they would have arrived before it.
+      await until(`${from.address} reaches ${victim.address}`, () => pings(from.container, victim.address));
+      const { stdout } = await victim.container.run(["ip", "neigh", "show", as.address]);
+      if (!stdout.includes(posed)) {
+        throw new Error(
+          `${victim.address} believes ${from.address} (${mac}) whose ${as.address} is: ${stdout}`,
+        );
+      }
+      this.#count("spoof refused");
     }
   }
 
@@ -391,12 +418,16 @@ export class NetworkOperations {
   }
 }
 
-/** An unsolicited ARP reply, to all, by which the sender says that an address is its. */
-function arpReply(mac: string, address: string): Uint8Array<ArrayBuffer> {
+/**
+ * An unsolicited ARP reply, to all, by which the sender says that an address is its.
+ * @param source The frame's source, where it is not the MAC that the reply names.
+ */
+function arpReply(mac: string, address: string, source = mac): Uint8Array<ArrayBuffer> {
   const all = [255, 255, 255, 255, 255, 255],
     sender = [...macToBytes(mac)],
     ip = address.split(".").map(Number);
-  return Uint8Array.from([...all, ...sender, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, ...sender, ...ip, ...all, ...ip]);
+  const ethernet = [...all, ...macToBytes(source), 8, 6], arp = [0, 1, 8, 0, 6, 4, 0, 2];
+  return Uint8Array.from([...ethernet, ...arp, ...sender, ...ip, ...all, ...ip]);
 }
 
 function pause(ms: number): Promise<void> {
