@@ -277,15 +277,18 @@ export class NetworkOperations {
   async #refusesSpoofs(network: Playground): Promise<void> {
     const all = [...this.#containers.values()].filter(({ endpoint }) => endpoint.network_id === network.id);
     for (let i = 0; i < 4; i++) {
-      const from = this.#trouble.pick(all), as = this.#trouble.pick(all), victim = this.#trouble.pick(all);
-      if (!from || !as || !victim || from === as || victim === from || victim === as) continue;
+      const from = this.#trouble.pick(all), as = this.#trouble.pick(all.filter((one) => one !== from));
+      const victim = this.#trouble.pick(all.filter((one) => one !== from && one !== as));
+      if (!from || !as || !victim) continue;
       // An unsolicited reply changes only an entry that is there, and by default none that has just changed.
       const { target_veth_name: own } = victim.endpoint;
       await victim.container.run(["sysctl", "-qw", `net.ipv4.neigh.${own}.locktime=0`]);
       await until(`${victim.address} reaches ${as.address}`, () => pings(victim.container, as.address));
       const { target_veth_mac: mac, target_veth_name: veth } = from.endpoint;
       const { target_veth_mac: posed } = as.endpoint;
-      const frames = [arpReply(mac, as.address), arpReply(mac, as.address, posed)];
+      // To the victim's MAC, since broadcast frames stay on their host.
+      const to = victim.endpoint.target_veth_mac;
+      const frames = [{}, { source: posed }].map((options) => arpReply(mac, as.address, { to, ...options }));
       await inside(from.container, (namespace) => Promise.resolve(sendFrames(namespace, veth, frames)));
       // What the same port sends after the frames, and is let through, shows that they would have arrived before it.
       await until(`${from.address} reaches ${victim.address}`, () => pings(from.container, victim.address));
@@ -418,16 +421,19 @@ export class NetworkOperations {
   }
 }
 
-/**
- * An unsolicited ARP reply, to all, by which the sender says that an address is its.
- * @param source The frame's source, where it is not the MAC that the reply names.
- */
-function arpReply(mac: string, address: string, source = mac): Uint8Array<ArrayBuffer> {
-  const all = [255, 255, 255, 255, 255, 255],
-    sender = [...macToBytes(mac)],
-    ip = address.split(".").map(Number);
-  const ethernet = [...all, ...macToBytes(source), 8, 6], arp = [0, 1, 8, 0, 6, 4, 0, 2];
-  return Uint8Array.from([...ethernet, ...arp, ...sender, ...ip, ...all, ...ip]);
+/** An unsolicited ARP reply by which the sender says that an address is that of `mac`. By default it comes from there, and goes to all. */
+function arpReply(
+  mac: string,
+  address: string,
+  { source = mac, to = "ff:ff:ff:ff:ff:ff" } = {},
+): Uint8Array<ArrayBuffer> {
+  const [target, sender, from] = [to, mac, source].map((text) => [...macToBytes(text)]) as [
+    number[],
+    number[],
+    number[],
+  ];
+  const ip = address.split(".").map(Number), arp = [0, 1, 8, 0, 6, 4, 0, 2];
+  return Uint8Array.from([...target, ...from, 8, 6, ...arp, ...sender, ...ip, ...target, ...ip]);
 }
 
 function pause(ms: number): Promise<void> {
