@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Network } from "../../proto/gen/nex.ts";
 import { addNetwork } from "../nex/networks.ts";
 import type { Nex } from "../nex/nex.ts";
 import { Draft } from "../nex/steps.ts";
@@ -163,22 +164,7 @@ Deno.test("a dry run of a client that becomes a member shows all that the member
   ]);
 });
 
-const unset = {
-  subnet4: "",
-  subnet6: "",
-  dhcp4server: "",
-  dhcp6server: "",
-  Range4: null,
-  Range6: null,
-  gateways: [],
-  nameservers: [],
-  options: [],
-  domain: "",
-  macRange: null,
-  siaddr: "",
-  leaseDuration: 0,
-  overlay: null,
-};
+const unset = Network.create();
 
 Deno.test("Apply tells all that it refuses where it is asked to, and by its status the first", async () => {
   const { Apply, GetMembers, member } = api();

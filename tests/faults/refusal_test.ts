@@ -1,5 +1,6 @@
 /** Refusals, and that nothing is to be done, where etcd's watch has lost events or is late: etcd itself decides. */
 import assert from "node:assert/strict";
+import { Network } from "../../proto/gen/nex.ts";
 import { createLog } from "../../services/common/log.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { timestamp } from "../../services/common/timestamp.ts";
@@ -263,38 +264,8 @@ Deno.test("nexd knows a network with an overlay, and takes its name for no other
   using them = nexdOn(etcd.endpoint);
   using us = nexdOn(etcd.endpoint);
   await until("in sync", () => them.inSync() && us.inSync());
-  const network = (name: string, overlay = true) => ({
-    ...{
-      name,
-      subnet4: "10.0.0.0/24",
-      subnet6: "",
-      dhcp4server: "",
-      dhcp6server: "",
-      Range4: null,
-      Range6: null,
-    },
-    ...{
-      gateways: [],
-      nameservers: [],
-      options: [],
-      domain: "",
-      macRange: null,
-      siaddr: "",
-      leaseDuration: 0,
-    },
-    overlay: overlay
-      ? {
-        id: "",
-        dhcp: null,
-        dns: null,
-        forward: null,
-        egress: null,
-        contain: null,
-        trusted: null,
-        broadcast: null,
-      }
-      : null,
-  });
+  const network = (name: string, overlay: object | null = {}) =>
+    Network.create({ name, subnet4: "10.0.0.0/24", overlay });
   const make = (name: string) =>
     lose(
       us.overlayWatch,
@@ -304,7 +275,7 @@ Deno.test("nexd knows a network with an overlay, and takes its name for no other
   await make("blue");
   assert.equal((await us.api.GetNetwork({ name: "blue" })).net?.name, "blue");
   await make("green");
-  await assert.rejects(async () => await us.api.AddNetwork({ network: network("green", false) }), {
+  await assert.rejects(async () => await us.api.AddNetwork({ network: network("green", null) }), {
     code: "exists",
   });
   await make("red");
