@@ -27,16 +27,16 @@ import type {
 } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
 import { type Context, sinceBoot } from "./context.ts";
-import { createEndpoint, type EndpointMaker, SET_UP_MS } from "./create_endpoint.ts";
-import { EndpointsInNamespaces } from "./endpoints_in_namespaces.ts";
+import { createEndpoint, type EndpointMaker, SET_UP_MS } from "./endpoints/create_endpoint.ts";
+import { EndpointsInNamespaces } from "./endpoints/endpoints_in_namespaces.ts";
 import { failpoint } from "./failpoints.ts";
-import { followed } from "./followed.ts";
+import { followed } from "./reconcile/followed.ts";
 import { rangeConflicts } from "./reconcile/range_conflicts.ts";
-import { unreadableKeys } from "./unreadable.ts";
+import { unreadableKeys } from "./reconcile/unreadable.ts";
 import type { DhcpAdmission } from "./gateway/dhcp_admission.ts";
 import { absenceOf, wayTo } from "./explain/way.ts";
 import type { UnknownMachine, WayHere } from "./explain/way_here.ts";
-import { VethNames } from "./veth_names.ts";
+import { VethNames } from "./endpoints/veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
 /** A request that must write fails at once when etcd has been out of reach for this long, in ms. */

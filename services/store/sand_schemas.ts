@@ -245,7 +245,7 @@ export const dockerEndpoint = z.looseObject({
 export const applied = z.looseObject({ revision: z.int().nonnegative() });
 export const deleted = z.looseObject({ created_at: text });
 
-/** Repairs of the kernel's state that other programs had changed, by network, of one host; see services/agent/repairs.ts. */
+/** Repairs of what other programs had changed in a host's kernel, by network; see services/agent/reconcile/repairs.ts. */
 export const repairs = z.looseObject({
   /** When it began to count, in RFC 3339. */
   since: text,

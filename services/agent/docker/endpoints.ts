@@ -17,10 +17,10 @@ import type { Plan } from "../../store/types.ts";
 import { timestamp } from "../../common/timestamp.ts";
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
-import { followed } from "../followed.ts";
+import { followed } from "../reconcile/followed.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { NetworkWorker } from "../reconcile/network.ts";
-import { randomMac, type VethNames } from "../veth_names.ts";
+import { randomMac, type VethNames } from "../endpoints/veth_names.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import type { DockerApi, WantedEndpoint } from "./api.ts";
 

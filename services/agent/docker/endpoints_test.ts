@@ -3,7 +3,7 @@ import { SandKeys } from "../../store/sand_keys.ts";
 import type { Plan, StoreOp } from "../../store/types.ts";
 import { Ip } from "../../common/ip.ts";
 import type { Context } from "../context.ts";
-import { VethNames } from "../veth_names.ts";
+import { VethNames } from "../endpoints/veth_names.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { DockerEndpoints } from "./endpoints.ts";
 

@@ -9,7 +9,7 @@ import { whyUnnamed } from "../../overlay/taken_names.ts";
 import type { NetworkChange } from "../../overlay/network_change.ts";
 import { isLabel } from "../../store/sand_schemas.ts";
 import type { Context } from "../context.ts";
-import { giveName } from "../give_name.ts";
+import { giveName } from "../endpoints/give_name.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { type Container, Engine } from "./engine.ts";
 

@@ -10,7 +10,7 @@ import type { KernelOp } from "../../overlay/ops.ts";
 import { groupOps, isDestructive } from "../../overlay/op_groups.ts";
 import { type NetworkState, uplinkName } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/network_change.ts";
-import { isOfTables, unreadable } from "../unreadable.ts";
+import { isOfTables, unreadable } from "./unreadable.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Applier } from "./apply.ts";
 import type { HostNetwork } from "./host_network.ts";

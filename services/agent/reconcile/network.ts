@@ -15,7 +15,7 @@ import type { EndpointChange, NetworkChange } from "../../overlay/network_change
 import type { Context } from "../context.ts";
 import { failpoint } from "../failpoints.ts";
 import { NamespaceGone } from "../kernel/network_namespace.ts";
-import { unreadable } from "../unreadable.ts";
+import { unreadable } from "./unreadable.ts";
 import { Announcer } from "./announcer.ts";
 import { Applier, notDone } from "./apply.ts";
 import { EndpointWriter } from "./endpoint_writer.ts";

@@ -7,7 +7,7 @@ import { isMadeFor } from "../../overlay/namespace_identity.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { change } from "../../store/change.ts";
 import type { Context } from "../context.ts";
-import { followed } from "../followed.ts";
+import { followed } from "./followed.ts";
 import type { Workers } from "./networks.ts";
 
 /** How long this host may take to apply the change, in ms; the next full comparison does what is left. */

@@ -10,7 +10,7 @@ import { messageOf } from "../../common/refusal.ts";
 import type { SandStore } from "../../store/sand_store.ts";
 import { bootId } from "../context.ts";
 import { hasEnded, type Hold, NameClaim } from "./name_claim.ts";
-import { networksIn } from "../namespaces.ts";
+import { networksIn } from "../reconcile/namespaces.ts";
 import type { StateFile } from "./state_file.ts";
 
 export interface ClaimNameOptions {

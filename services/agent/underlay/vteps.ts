@@ -8,7 +8,7 @@ import type { Context } from "../context.ts";
 import { isNotThere, type VtepRules, VtepTable } from "../kernel/vtep_table.ts";
 import type { Notifications } from "../kernel/notifications.ts";
 import type { AdmittedNetwork, VtepsPart } from "../parts.ts";
-import { unreadable } from "../unreadable.ts";
+import { unreadable } from "../reconcile/unreadable.ts";
 
 /** How often the routes are read where the kernel looks up none for the rules, in ms. */
 const ROUTES_EVERY = 1000;

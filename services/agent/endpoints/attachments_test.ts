@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../common/refusal.ts";
-import type { AgentApi } from "./api.ts";
+import { Refusal } from "../../common/refusal.ts";
+import type { AgentApi } from "../api.ts";
 import { Attachments } from "./attachments.ts";
-import type { Context } from "./context.ts";
-import { DockerEndpoints } from "./docker/endpoints.ts";
+import type { Context } from "../context.ts";
+import { DockerEndpoints } from "../docker/endpoints.ts";
 import { VethNames } from "./veth_names.ts";
-import type { Workers } from "./reconcile/networks.ts";
+import type { Workers } from "../reconcile/networks.ts";
 
 const attachment = { network: "blue", container: "c1", ifname: "eth0" };
 /** One endpoint, which is both a container's by CNI and Docker's here. */

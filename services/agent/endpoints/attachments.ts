@@ -1,16 +1,16 @@
 /** The endpoints that the CNI plugin and the netavark driver ask for, found by container id and interface name. */
-import { KeyedMutex } from "../common/async.ts";
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { isMadeFor } from "../overlay/namespace_identity.ts";
-import { whyUnnamed } from "../overlay/taken_names.ts";
-import type { OverlayEndpoint } from "../overlay/overlay_endpoint.ts";
-import { resolverOf } from "../overlay_names/effective.ts";
-import { confirmedRead } from "../store/change.ts";
-import type { AttachmentRecord } from "../store/sand_records.ts";
-import { isLabel } from "../store/sand_schemas.ts";
-import type { AgentApi, AttachmentsApi, AttachRequest, AttachResult, CheckResult } from "./api.ts";
-import { type Context, sinceBoot } from "./context.ts";
-import type { Workers } from "./reconcile/networks.ts";
+import { KeyedMutex } from "../../common/async.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { isMadeFor } from "../../overlay/namespace_identity.ts";
+import { whyUnnamed } from "../../overlay/taken_names.ts";
+import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
+import { resolverOf } from "../../overlay_names/effective.ts";
+import { confirmedRead } from "../../store/change.ts";
+import type { AttachmentRecord } from "../../store/sand_records.ts";
+import { isLabel } from "../../store/sand_schemas.ts";
+import type { AgentApi, AttachmentsApi, AttachRequest, AttachResult, CheckResult } from "../api.ts";
+import { type Context, sinceBoot } from "../context.ts";
+import type { Workers } from "../reconcile/networks.ts";
 
 /**
  * Attachments of container interfaces (CNI), by the names that the runtime has for them. The endpoints' records in

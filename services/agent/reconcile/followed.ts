@@ -1,6 +1,6 @@
 /** Waits until this host's kernel has applied a change that is in etcd already. */
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { deadline } from "../common/async.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { deadline } from "../../common/async.ts";
 
 /**
  * Waits until the removal of an endpoint is applied to the kernel, for that many ms at most; the next full comparison

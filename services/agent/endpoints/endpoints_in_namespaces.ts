@@ -2,18 +2,18 @@
  * Finds this host's endpoints by their network namespace, whatever path it is named by. Requests to attach a
  * namespace can therefore be repeated.
  */
-import { KeyedMutex } from "../common/async.ts";
-import { invalid } from "../common/refusal.ts";
-import { inSpan } from "../common/tracing.ts";
-import { isMadeFor } from "../overlay/namespace_identity.ts";
-import { findNetwork } from "../overlay/networks.ts";
-import { namedRecord } from "../overlay_names/names.ts";
-import { confirm } from "../store/change.ts";
-import type { EndpointRecord } from "../store/sand_records.ts";
-import type { CreateRequest, CreateResult, EnsureResult } from "./api.ts";
-import { type Context, sinceBoot } from "./context.ts";
+import { KeyedMutex } from "../../common/async.ts";
+import { invalid } from "../../common/refusal.ts";
+import { inSpan } from "../../common/tracing.ts";
+import { isMadeFor } from "../../overlay/namespace_identity.ts";
+import { findNetwork } from "../../overlay/networks.ts";
+import { namedRecord } from "../../overlay_names/names.ts";
+import { confirm } from "../../store/change.ts";
+import type { EndpointRecord } from "../../store/sand_records.ts";
+import type { CreateRequest, CreateResult, EnsureResult } from "../api.ts";
+import { type Context, sinceBoot } from "../context.ts";
 import { waitForHosts } from "./create_endpoint.ts";
-import type { Workers } from "./reconcile/networks.ts";
+import type { Workers } from "../reconcile/networks.ts";
 
 /** Finds, and makes once, the endpoints of namespaces on this host. */
 export class EndpointsInNamespaces {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Refusal } from "../common/refusal.ts";
+import { Refusal } from "../../common/refusal.ts";
 import { followed } from "./followed.ts";
 
 Deno.test("followed() tells why the kernel has not followed a deletion, and does not wait longer than it may", async () => {

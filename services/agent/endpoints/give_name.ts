@@ -2,13 +2,13 @@
  * Writes the name of an endpoint of this host that exists already. An endpoint whose name another machine has is
  * named later, once that name is free.
  */
-import { repeat } from "../common/async.ts";
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { type Labels, planName } from "../overlay/name_endpoint.ts";
-import { holderOfName } from "../overlay/taken_names.ts";
-import { change } from "../store/change.ts";
-import type { Context } from "./context.ts";
-import type { Workers } from "./reconcile/networks.ts";
+import { repeat } from "../../common/async.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { type Labels, planName } from "../../overlay/name_endpoint.ts";
+import { holderOfName } from "../../overlay/taken_names.ts";
+import { change } from "../../store/change.ts";
+import type { Context } from "../context.ts";
+import type { Workers } from "../reconcile/networks.ts";
 
 /** How often a conflicting write is planned again: many hosts may name endpoints of one network at once. */
 const TRIES = 50;

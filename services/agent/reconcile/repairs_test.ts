@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { SandKeys } from "../store/sand_keys.ts";
-import { type RepairsRecord, sandSchema } from "../store/sand_records.ts";
-import type { CommitOutcome, Plan } from "../store/types.ts";
+import { SandKeys } from "../../store/sand_keys.ts";
+import { type RepairsRecord, sandSchema } from "../../store/sand_records.ts";
+import type { CommitOutcome, Plan } from "../../store/types.ts";
 import { MOST_NETWORKS, Repairs } from "./repairs.ts";
 
 const KEY = "/sc-net/strand/repairs/host1", NOW = Date.parse("2026-01-02T03:04:05Z");

@@ -2,26 +2,26 @@
  * Creates an endpoint on this host, for POST /endpoints and for attachments of a container runtime, from the checked
  * request to the answer.
  */
-import { deadline } from "../common/async.ts";
-import { Cidr } from "../common/ip.ts";
-import { messageOf, Refusal } from "../common/refusal.ts";
-import { inSpan, type Span, traceparentOf } from "../common/tracing.ts";
-import type { EndpointRequest } from "../overlay/create_endpoints.ts";
-import type { Activation } from "../overlay/endpoints.ts";
-import { hostVethName } from "../overlay/faults.ts";
-import { findNetwork } from "../overlay/networks.ts";
-import { confirmedRead } from "../store/change.ts";
-import type { RouteState } from "../overlay/state.ts";
-import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
-import type { CreateRequest, CreateResult } from "./api.ts";
-import { timestamp } from "../common/timestamp.ts";
-import { type Context, sinceBoot } from "./context.ts";
-import { failpoint } from "./failpoints.ts";
-import { OWN_NAMESPACE } from "./kernel/network_namespace.ts";
-import { refuseWayToHost } from "./reconcile/range_conflicts.ts";
-import type { NetworkWorker } from "./reconcile/network.ts";
-import type { Workers } from "./reconcile/networks.ts";
-import { deactivate, staleAt } from "./reconcile/stale.ts";
+import { deadline } from "../../common/async.ts";
+import { Cidr } from "../../common/ip.ts";
+import { messageOf, Refusal } from "../../common/refusal.ts";
+import { inSpan, type Span, traceparentOf } from "../../common/tracing.ts";
+import type { EndpointRequest } from "../../overlay/create_endpoints.ts";
+import type { Activation } from "../../overlay/endpoints.ts";
+import { hostVethName } from "../../overlay/faults.ts";
+import { findNetwork } from "../../overlay/networks.ts";
+import { confirmedRead } from "../../store/change.ts";
+import type { RouteState } from "../../overlay/state.ts";
+import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
+import type { CreateRequest, CreateResult } from "../api.ts";
+import { timestamp } from "../../common/timestamp.ts";
+import { type Context, sinceBoot } from "../context.ts";
+import { failpoint } from "../failpoints.ts";
+import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
+import { refuseWayToHost } from "../reconcile/range_conflicts.ts";
+import type { NetworkWorker } from "../reconcile/network.ts";
+import type { Workers } from "../reconcile/networks.ts";
+import { deactivate, staleAt } from "../reconcile/stale.ts";
 import { randomMac, type VethNames } from "./veth_names.ts";
 
 /**

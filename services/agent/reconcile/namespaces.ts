@@ -1,8 +1,8 @@
 /** Finds the mounted namespaces of this host's networks, and notices when another program removes one. */
-import type { Log } from "../common/log.ts";
-import { messageOf, reasonOf, Refusal } from "../common/refusal.ts";
-import type { Drift } from "./reconcile/drift_check.ts";
-import type { Workers } from "./reconcile/networks.ts";
+import type { Log } from "../../common/log.ts";
+import { messageOf, reasonOf, Refusal } from "../../common/refusal.ts";
+import type { Drift } from "./drift_check.ts";
+import type { Workers } from "./networks.ts";
 
 const V4_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,6 +1,6 @@
 /** Chooses random names for veths and random MACs for endpoints. */
-import { macFromBytes, randomMacBytes } from "../common/mac.ts";
-import { vethName } from "../overlay/create_endpoints.ts";
+import { macFromBytes, randomMacBytes } from "../../common/mac.ts";
+import { vethName } from "../../overlay/create_endpoints.ts";
 
 /** Reserves names of veths until they are made, so that two requests do not choose the same one. */
 export class VethNames {

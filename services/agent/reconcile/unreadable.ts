@@ -1,6 +1,6 @@
 /** Finds endpoint records of a network that cannot be parsed, so that their kernel state is kept as it is. */
-import type { KernelOp } from "../overlay/ops.ts";
-import type { Context } from "./context.ts";
+import type { KernelOp } from "../../overlay/ops.ts";
+import type { Context } from "../context.ts";
 
 /**
  * Records of endpoints in etcd that cannot be read. Because their content is unknown, nothing that they may mean is

@@ -1,9 +1,9 @@
 /** Publishes in etcd what this host's agent has repaired of each network, so that it is seen without asking the agent. */
-import { delay } from "../common/async.ts";
-import type { Daemon } from "../common/daemon.ts";
-import { type RepairsRecord, writeSandRecord } from "../store/sand_records.ts";
-import type { SandStore } from "../store/sand_store.ts";
-import type { Context } from "./context.ts";
+import { delay } from "../../common/async.ts";
+import type { Daemon } from "../../common/daemon.ts";
+import { type RepairsRecord, writeSandRecord } from "../../store/sand_records.ts";
+import type { SandStore } from "../../store/sand_store.ts";
+import type { Context } from "../context.ts";
 
 /** The most networks that are told: those that were repaired last. The record then has 10 KB at most. */
 export const MOST_NETWORKS = 32;
