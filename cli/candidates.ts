@@ -15,7 +15,7 @@ export interface Candidate {
 }
 
 /** True when a command is a completion script's question. */
-export function asksForWords(command: string | undefined): command is string {
+export function isCompletionRequest(command: string | undefined): command is string {
   return command === WORDS || command === DESCRIBED;
 }
 

@@ -4,7 +4,7 @@ import { errorPriority } from "../services/common/journal.ts";
 import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
 import { version } from "../services/common/version.ts";
-import { asksForWords } from "./candidates.ts";
+import { isCompletionRequest } from "./candidates.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands.ts";
 
@@ -17,11 +17,11 @@ export async function main(args: readonly string[], known: readonly Command[] = 
   const [name = "help", ...rest] = args;
   if (isVersion(name) || name === "version") return tellVersion("strand");
   if (name === "help" || name === "--help" || name === "-h") return help(rest[0], known);
-  if (asksForWords(name)) return (await import("./strand/completion.ts")).complete(name, rest, known);
+  if (isCompletionRequest(name)) return (await import("./strand/completion.ts")).complete(name, rest, known);
   const command = find(name, known);
   if (!command) return unknown(name, known);
   const [question, ...line] = rest;
-  if (!command.ownHelp && asksForWords(question)) { // by a link, like nexd
+  if (!command.ownHelp && isCompletionRequest(question)) { // by a link, like nexd
     return (await import("./strand/completion.ts")).complete(question, [name, ...line], known);
   }
   if (!command.ownHelp && isVersion(rest[0])) return tellVersion(command.name);

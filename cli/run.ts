@@ -1,7 +1,7 @@
 /** Runs a command line that is built with commander, and turns errors into one sentence on standard error and an exit status. */
 import { type Command, CommanderError } from "commander";
 import { UsageError } from "../services/common/usage.ts";
-import { answerTo, asksForWords, type Candidate } from "./candidates.ts";
+import { answerTo, type Candidate, isCompletionRequest } from "./candidates.ts";
 import { printable } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,7 +23,7 @@ export async function runProgram(
   { terminal, explain, explainAll = (error) => [explain(error)], complete }: ProgramParts,
 ): Promise<number> {
   const [question, ...line] = args;
-  if (asksForWords(question)) {
+  if (isCompletionRequest(question)) {
     terminal.print(answerTo(question, await complete(line)));
     return 0;
   }

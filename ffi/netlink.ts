@@ -65,13 +65,13 @@ export class Netlink implements Disposable {
   /**
    * @param namespace A descriptor, which is not needed after the call; without one, this thread's namespace.
    * @param protocol One other than rtnetlink does not wait for the kernel's RTNL lock, so this thread sends and reads.
-   * @param asksLittle All requests are "brief" where nothing else is said, and answers are expected to come in one part or two:
+   * @param isBrief All requests are "brief" where nothing else is said, and answers are expected to come in one part or two:
    *   this thread sends and reads, which takes a fraction of what threads of the pool do.
    */
   constructor(
     namespace?: number,
     private readonly protocol = NETLINK_ROUTE,
-    private readonly asksLittle = false,
+    private readonly isBrief = false,
   ) {
     const make = () => open(protocol);
     this.fd = namespace === undefined ? make() : inNamespace(namespace, make);
@@ -163,7 +163,7 @@ export class Netlink implements Disposable {
     message: Uint8Array,
     make: () => T,
     add: (into: T, ...args: Parameters<OnMessage>) => void,
-    few = this.asksLittle,
+    few = this.isBrief,
   ): Promise<T> {
     const bytes = Uint8Array.from(message);
     let inconsistency = "";
@@ -239,7 +239,7 @@ export class Netlink implements Disposable {
 
   async #send(
     bytes: Uint8Array<ArrayBuffer>,
-    sender: Sender = this.asksLittle ? "brief" : "pool",
+    sender: Sender = this.isBrief ? "brief" : "pool",
   ): Promise<void> {
     if (!this.#isSetUp) setUp(this.fd);
     this.#isSetUp = true;

@@ -156,7 +156,7 @@ export interface MultipathRoute {
 }
 
 /** Lists the IPv4 unicast routes of all tables, those over several links included. */
-export function listWays(netlink: Netlink): Promise<MultipathRoute[]> {
+export function listMultipathRoutes(netlink: Netlink): Promise<MultipathRoute[]> {
   const fixed = new Uint8Array(RTMSG);
   fixed[0] = AF_INET;
   const message = encodeMessage(RTM_GETROUTE, 0, fixed, []);

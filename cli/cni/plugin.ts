@@ -74,6 +74,6 @@ async function act(
 
 /** Older runtimes send nothing on standard input for VERSION. */
 function versionOf(bytes: Uint8Array): JsonObject {
-  const asked = bytes.length ? decode(bytes).object()["cniVersion"] : undefined;
-  return { cniVersion: typeof asked === "string" ? asked : newest, supportedVersions: versions };
+  const requested = bytes.length ? decode(bytes).object()["cniVersion"] : undefined;
+  return { cniVersion: typeof requested === "string" ? requested : newest, supportedVersions: versions };
 }

@@ -11,7 +11,7 @@ import { messageOf, printable, Refusal } from "../../services/common/refusal.ts"
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
 import { addressOf, titleOf } from "../../services/explain/steps.ts";
-import { asksForWords } from "../candidates.ts";
+import { isCompletionRequest } from "../candidates.ts";
 import type { CommandModule } from "../command.ts";
 import { withServerOptions } from "../nex/commands.ts";
 import { NexSession } from "../nex/session.ts";
@@ -36,7 +36,7 @@ export function command(name: string): CommandModule {
 /** Runs one command line. @returns the exit code: 0 done, 1 refused or failed, 2 wrong usage */
 export function run(name: string, args: string[], terminal: Terminal = systemTerminal): Promise<number> {
   const program = attachProgram(terminal), [question, ...line] = args;
-  const typed = asksForWords(question) ? [question, name, ...line] : [name, ...args];
+  const typed = isCompletionRequest(question) ? [question, name, ...line] : [name, ...args];
   return runProgram(program, typed, {
     terminal,
     explain: (error) => messageOf(error),
@@ -112,9 +112,9 @@ async function explain(
   [a, b]: readonly [string, string],
   { output }: Pick<AttachOptions, "output">,
 ): Promise<void> {
-  const [{ printWay }, { endsOf, PATIENCE }] = await Promise.all([
+  const [{ printPath }, { endsOf, PATIENCE }] = await Promise.all([
     import("./explain.ts"),
-    import("../../services/explain/way.ts"),
+    import("../../services/explain/path.ts"),
   ]);
   const options = session.program.opts<HostAgentOptions>(), agent = openHostAgent(options, PATIENCE);
   const network = await overlayNamed(session, agent, net), { terminal } = session, name = shownName(network);
@@ -124,7 +124,7 @@ async function explain(
   if (ends[0].found === ends[1].found) {
     throw new UsageError(`explain: ${a} and ${b} are one endpoint; name two`);
   }
-  await printWay(terminal, agent, { ...options, output }, { network: network.id, name, ends, all });
+  await printPath(terminal, agent, { ...options, output }, { network: network.id, name, ends, all });
 }
 
 async function attach(session: NexSession, net: string, options: AttachOptions): Promise<void> {
@@ -223,7 +223,7 @@ async function detach(
     terminal,
     agent.endpoints({ network_id: network.id, ...netns !== undefined && { netns } }),
   );
-  const all = endpoints ?? [], { endpointNamed, theOnly } = await import("../../services/explain/way.ts");
+  const all = endpoints ?? [], { endpointNamed, theOnly } = await import("../../services/explain/path.ts");
   const endpoint = wanted === undefined
     ? theOnly(all, shownName(network), `in ${netns}`)
     : endpointNamed(all, shownName(network), wanted);

@@ -2,7 +2,7 @@
 import { untilAborted } from "../../services/common/async.ts";
 import { onStopSignals } from "../../services/common/signals.ts";
 import { playBlue } from "./demo_blue.ts";
-import { ask, lease } from "./demo_client.ts";
+import { lease, query } from "./demo_client.ts";
 import { type Demo, startDemo } from "./demo_lab.ts";
 import { lookAround } from "./demo_look_around.ts";
 import { playNames } from "./demo_names.ts";
@@ -14,7 +14,7 @@ import { readOptions } from "./options.ts";
 /** The programs that the demo runs inside its hosts and containers, where the usual tools may not be installed. */
 const inside: Readonly<Record<string, (...args: string[]) => Promise<number>>> = {
   lease: (device = "eth0") => lease(device),
-  ask: (server = "", name = "", type) => ask(server, name, type === "PTR" ? "PTR" : "A"),
+  ask: (server = "", name = "", type) => query(server, name, type === "PTR" ? "PTR" : "A"),
   serve: (name = "") => serve(name),
   get: (url = "") => get(url),
   echo: (address = "") => echo(address),

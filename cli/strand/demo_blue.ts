@@ -76,7 +76,7 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
 /** A container claims the other machine's address in ARP: its port drops that, and the other machine is reached as before. */
 async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
   const [one] = demo.hosts, { web, rogue } = demo;
-  const { problems } = JSON.parse(await one.ask("/readyz")) as Report;
+  const { problems } = JSON.parse(await one.request("/readyz")) as Report;
   const lacking = problems.find(({ what }) => what.startsWith("containment is off"));
   if (lacking) return tell.step("containment is not shown", () => Promise.resolve(lacking.what));
 
@@ -88,7 +88,7 @@ async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
     await announce(rogue, DB.address);
     return await demo.eventually(async () => {
       const counted = /^agent_foreign_frames_total\{.*kind="arp",verdict="dropped".*\} [1-9]\d*$/m;
-      const [line] = counted.exec(await one.ask("/metrics")) ?? [];
+      const [line] = counted.exec(await one.request("/metrics")) ?? [];
       if (line === undefined) throw new Error("no ARP packet has been counted as dropped");
       return line;
     });

@@ -82,7 +82,7 @@ function numberOf(octets: Uint8Array = new Uint8Array(4)): number {
 }
 
 /** Asks one server one question; stdout gets the answer or NXDOMAIN. */
-export async function ask(server: string, name: string, type: "A" | "PTR"): Promise<number> {
+export async function query(server: string, name: string, type: "A" | "PTR"): Promise<number> {
   const question = type === "PTR" ? `${name.split(".").reverse().join(".")}.in-addr.arpa` : name;
   try {
     const answers = await Deno.resolveDns(question, type, { nameServer: { ipAddr: server, port: 53 } });

@@ -31,12 +31,12 @@ export async function playNetworks(demo: Demo, tell: Narrator): Promise<Overlay>
     });
   }
   const from = addresses.get(one) ?? "", address = addresses.get(two) ?? "";
-  const [asker, server] = [one.container.name, two.container.name];
+  const [client, server] = [one.container.name, two.container.name];
 
   await Promise.all(demo.hosts.map((host) => host.serving()));
-  await tell.step(`${asker} ${demo.pings} ${address}`, () => demo.reach(one.container.host, address));
+  await tell.step(`${client} ${demo.pings} ${address}`, () => demo.reach(one.container.host, address));
   const url = `http://${address}/`, greeting = `${server} greets ${from}`;
-  await tell.step(`${asker} asks ${url}`, () => greeted(greeting, one.get(url)));
+  await tell.step(`${client} asks ${url}`, () => greeted(greeting, one.get(url)));
   await tell.step(
     `${one.name}: sand-agent-cli curl ${url}`,
     () => greeted(greeting, one.sand("curl", "--network", network, url)),

@@ -121,7 +121,7 @@ export class DemoHost {
   }
 
   /** The agent's answer at a path of its own, like /metrics. */
-  async ask(path: string): Promise<string> {
+  async request(path: string): Promise<string> {
     return (await this.host.run(strandCommand(["demo", "get", `http://${this.ip}:9999${path}`]))).stdout;
   }
 

@@ -32,25 +32,25 @@ export class DemoPage implements Disposable {
 
   async #run(): Promise<void> {
     while (!this.#isClosed) {
-      const asked = await this.#listener.accept().catch(() => undefined);
-      if (asked) void this.#pass(asked);
+      const client = await this.#listener.accept().catch(() => undefined);
+      if (client) void this.#pass(client);
       else await delay(PAUSE); // It is being closed, or this process has too many files open.
     }
   }
 
-  async #pass(asked: Deno.TcpConn): Promise<void> {
-    this.#connections.add(asked);
+  async #pass(client: Deno.TcpConn): Promise<void> {
+    this.#connections.add(client);
     let server: Deno.TcpConn | undefined;
     try {
       server = await this.#connect();
       this.#connections.add(server);
       const { readable, writable } = server;
       // HTTP has no use for half of a connection: once one side is done, the other is closed.
-      await Promise.race([asked.readable.pipeTo(writable), readable.pipeTo(asked.writable)]);
+      await Promise.race([client.readable.pipeTo(writable), readable.pipeTo(client.writable)]);
     } catch {
       // The browser or the demo has ended it.
     } finally {
-      for (const connection of [asked, server]) if (connection) this.#end(connection);
+      for (const connection of [client, server]) if (connection) this.#end(connection);
     }
   }
 

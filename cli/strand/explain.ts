@@ -6,17 +6,17 @@ import { readTls } from "../../services/common/tls.ts";
 import {
   agentsAt,
   brokenIn,
+  explainPath,
   type ExplainRequest,
-  explainWay,
   type Part,
-} from "../../services/explain/way.ts";
+} from "../../services/explain/path.ts";
 import { columns, jsonText } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 import type { HostAgentOptions } from "./host_agent.ts";
 
 /** Prints the steps. Throws Refusal where one is broken. */
-export async function printWay(
+export async function printPath(
   terminal: Terminal,
   here: AgentClient,
   { config: file, output }: HostAgentOptions & { readonly output: "table" | "json" },
@@ -26,7 +26,7 @@ export async function printWay(
   const { listen, tls } = loadConfig({ file }).agent;
   const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
   const agents = { here, of: agentsAt(listen.port, tls && readTls(tls, fields)) };
-  const parts = await withProgress("asking the agents", terminal.screen, explainWay(agents, question));
+  const parts = await withProgress("asking the agents", terminal.screen, explainPath(agents, question));
   terminal.print(output === "json" ? jsonText(parts) : parts.map(printed).join("\n"));
   const broken = brokenIn(parts), [first] = broken;
   if (first) {

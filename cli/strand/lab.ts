@@ -141,7 +141,7 @@ class Opened implements Disposable {
 let serial = 0;
 
 /** Programs that do without /sys, for which ip(8) would copy all mounts of the machine; that takes three times as long. */
-const ASK_THE_KERNEL = new Set(["ip", "bridge", "nft", "iptables", "sysctl", "ping", "ss", "curl"]);
+const KERNEL_READERS = new Set(["ip", "bridge", "nft", "iptables", "sysctl", "ping", "ss", "curl"]);
 
 /** A network namespace, and the processes that were started in it. */
 export class LabHost {
@@ -158,7 +158,7 @@ export class LabHost {
   /** A command line that runs in here, with /sys as it is here for programs that may look there. */
   inside(command: readonly string[]): string[] {
     const [program = ""] = command;
-    return ASK_THE_KERNEL.has(program)
+    return KERNEL_READERS.has(program)
       ? this.enter(command)
       : ["ip", "netns", "exec", this.netns, ...command];
   }

@@ -3,7 +3,7 @@ import { Argument, Command } from "commander";
 import { Refusals } from "../../services/common/refusals.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { version } from "../../services/common/version.ts";
-import { asksForWords } from "../candidates.ts";
+import { isCompletionRequest } from "../candidates.ts";
 import type { CommandModule } from "../command.ts";
 import { addDelete, addGet, outputOption, withServerOptions } from "../nex/commands.ts";
 import { explain } from "../../services/nexd/client/explain.ts";
@@ -26,7 +26,7 @@ export function command(name: string): CommandModule {
 export function run(name: string, args: string[], terminal: Terminal = systemTerminal): Promise<number> {
   const program = networksProgram(terminal), [question, ...line] = args;
   const explained = (error: unknown) => explain(error, program.opts<{ server: string }>().server);
-  const typed = asksForWords(question) ? [question, name, ...line] : [name, ...args];
+  const typed = isCompletionRequest(question) ? [question, name, ...line] : [name, ...args];
   return runProgram(program, typed, {
     terminal,
     explain: explained,

@@ -22,13 +22,13 @@ export async function applyAndPrune(
 ): Promise<void> {
   const call: Call = (method, request, timeout) => session.call(method, request, timeout);
   const pruned = await prunedBy(call, spec);
-  if (pruned.size && !yes && !dryRun) await ask(session, pruned);
+  if (pruned.size && !yes && !dryRun) await confirm(session, pruned);
   await apply();
   if (!dryRun) return await deletePruned(call, pruned, onDeleted);
   for (const [network, members] of pruned) onDeleted(members, network);
 }
 
-async function ask({ terminal }: NexSession, pruned: Pruned): Promise<void> {
+async function confirm({ terminal }: NexSession, pruned: Pruned): Promise<void> {
   const all = [...pruned].flatMap(([net, members]) =>
     members.map((member) => `member ${called(member)} of network ${net}`)
   );

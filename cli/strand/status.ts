@@ -10,18 +10,18 @@ import { readArguments } from "./options.ts";
 
 /** `strand status [SERVICE…] [-o json]`: exit status 1 when anything is wrong. */
 export async function main(args: string[], terminal: Terminal = systemTerminal): Promise<number> {
-  const { values: { config: file, output }, positionals: asked } = readArguments(args, {
+  const { values: { config: file, output }, positionals: selected } = readArguments(args, {
     config: { type: "string" },
     output: { type: "string", short: "o", default: "table" },
   });
   if (output !== "table" && output !== "json") {
     throw new UsageError(`-o: "${output}" is neither table nor json`);
   }
-  const unknown = asked.find((name) => !(serviceNames as readonly string[]).includes(name));
+  const unknown = selected.find((name) => !(serviceNames as readonly string[]).includes(name));
   if (unknown !== undefined) {
     throw new UsageError(`no service "${unknown}"; known are ${serviceNames.join(", ")}`);
   }
-  const rows = await machineStatus(loadConfig({ file }), file, asked);
+  const rows = await machineStatus(loadConfig({ file }), file, selected);
   const ok = rows.every(({ ready, problems }) => ready && problems.length === 0);
   terminal.print(
     output === "json" ? jsonText({ ok, services: rows }) : table(rows, painter(terminal.isTerminal)),

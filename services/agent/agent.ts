@@ -34,8 +34,8 @@ import { followed } from "./reconcile/followed.ts";
 import { rangeConflicts } from "./reconcile/range_conflicts.ts";
 import { unreadableKeys } from "./reconcile/unreadable.ts";
 import type { DhcpAdmission } from "./gateway/dhcp_admission.ts";
-import { absenceOf, wayTo } from "./explain/way.ts";
-import type { UnknownMachine, WayHere } from "./explain/way_here.ts";
+import { absenceOf, pathTo } from "./explain/path.ts";
+import type { PathReport, UnknownMachine } from "./explain/path_report.ts";
 import { VethNames } from "./endpoints/veth_names.ts";
 import type { Workers } from "./reconcile/networks.ts";
 
@@ -54,7 +54,7 @@ export interface AgentOptions {
   /** Names reserved for veths; shared with everything that makes veths on this host. */
   readonly names?: VethNames;
   /** The ports that have no more leases. */
-  readonly askers?: Pick<DhcpAdmission, "full">;
+  readonly admission?: Pick<DhcpAdmission, "full">;
 }
 
 /** This host's agent as the HTTP API and the command line see it: each method is one request. */
@@ -196,12 +196,12 @@ export class Agent implements AgentApi {
     );
   }
 
-  way(network: string, address: Ip): Promise<WayHere> {
-    return wayTo(this.#context, this.#workers, network, address);
+  pathTo(network: string, address: Ip): Promise<PathReport> {
+    return pathTo(this.#context, this.#workers, network, address);
   }
 
   absence(network: string, wanted: string): Promise<UnknownMachine> {
-    return absenceOf(this.#context, network, wanted, this.#options.askers?.full);
+    return absenceOf(this.#context, network, wanted, this.#options.admission?.full);
   }
 
   machine(network: string, mac: string): Promise<MachineAt> {

@@ -10,9 +10,9 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../store/sand_records.ts";
-import type { UnknownMachine, WayHere } from "./explain/way_here.ts";
+import type { PathReport, UnknownMachine } from "./explain/path_report.ts";
 
-export type { UnknownMachine, WayHere };
+export type { PathReport, UnknownMachine };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
@@ -30,7 +30,7 @@ export interface AgentApi {
   /** Like `createEndpoint`, but an endpoint that the namespace has in the network already is left as it is. */
   ensureEndpoint(request: CreateRequest): Promise<EnsureResult>;
   /** This host's side of the path to an address of the network. */
-  way(network: string, address: Ip): Promise<WayHere>;
+  pathTo(network: string, address: Ip): Promise<PathReport>;
   /** This host's knowledge of a name, address or MAC that no endpoint of the network has. */
   absence(network: string, wanted: string): Promise<UnknownMachine>;
   /** Tests whether a machine is behind the port of this host at which it is known. */

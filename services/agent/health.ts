@@ -64,12 +64,12 @@ function onHold({ reason, since }: { readonly reason: string; readonly since: nu
 export function reportHealth(
   daemon: Daemon,
   context: Context,
-  { workers, underlay, gateways, ports, askers }: {
+  { workers, underlay, gateways, ports, admission }: {
     readonly workers: Workers;
     readonly underlay: UnderlayWatch;
     readonly gateways: Gateways;
     readonly ports: Ports;
-    readonly askers: Pick<DhcpAdmission, "full" | "declining">;
+    readonly admission: Pick<DhcpAdmission, "full" | "declining">;
   },
 ): void {
   const { storeGuard, view, host, counters } = context;
@@ -143,7 +143,7 @@ export function reportHealth(
     };
   });
   daemon.check(() => {
-    const [first, ...others] = askers.full;
+    const [first, ...others] = admission.full;
     if (!first) return undefined;
     const { network, port, most } = first, name = view.network(network)?.name ?? network;
     return {
@@ -155,7 +155,7 @@ export function reportHealth(
     };
   });
   daemon.check(() => {
-    const [first, ...others] = askers.declining;
+    const [first, ...others] = admission.declining;
     if (!first) return undefined;
     const { network, port } = first, name = view.network(network)?.name ?? network;
     return {

@@ -42,7 +42,7 @@ import { claimName } from "./store_guard/claim_name.ts";
 import { networksIn, watchRemoved } from "./reconcile/namespaces.ts";
 import { reportPeers } from "./probe/health.ts";
 import { readinessGate, type Running, type StartedApis } from "./readiness_gate.ts";
-import { askHost } from "./ports/ask_host.ts";
+import { machineRequester } from "./ports/request_machine.ts";
 import { Ports } from "./ports/ports.ts";
 import { PortsFile } from "./ports/ports_file.ts";
 import { Prober } from "./probe/prober.ts";
@@ -192,7 +192,7 @@ export function main(args: string[]): Promise<number> {
       file: new PortsFile(file.beside("ports")),
       workers: () => workers,
       underlay: () => underlay.name,
-      ask: askHost(tls, settings.listen.port),
+      requestMachine: machineRequester(tls, settings.listen.port),
     });
     const vteps = new VtepAdmission(() => context, { underlay, notifications });
     daemon.defer("rules for VXLAN", () => vteps.close());
@@ -255,7 +255,7 @@ export function main(args: string[]): Promise<number> {
       }),
     );
     daemon.defer("probes", () => prober.close());
-    reportHealth(daemon, context, { workers, underlay, gateways, ports, askers: dhcp.askers });
+    reportHealth(daemon, context, { workers, underlay, gateways, ports, admission: dhcp.admission });
     reportContainment(daemon, context, workers);
     reportVteps(daemon, context, vteps);
     reportEgress(daemon, egress);
@@ -281,7 +281,7 @@ export function main(args: string[]): Promise<number> {
     gateways.start();
     daemon.defer("gateways", () => gateways.close());
     const names = new VethNames();
-    const agent = new Agent(context, workers, { ...settings, names, askers: dhcp.askers });
+    const agent = new Agent(context, workers, { ...settings, names, admission: dhcp.admission });
     ports.start();
     daemon.defer("ports", () => ports.close());
     const graceMs = settings.addressGraceSeconds * 1000, ids = () => [...workers.all()].map(({ id }) => id);

@@ -38,13 +38,13 @@ Deno.test("serveStatus() answers what lives, what is ready and what was counted"
     assert.match(body, /^process_resident_memory_bytes \d+$/m);
     assert.match(body, /^process_cpu_seconds_total \d/m);
     const headers = { accept: "application/openmetrics-text" },
-      asked = await fetch(`${url}/metrics`, { headers });
+      scraped = await fetch(`${url}/metrics`, { headers });
     assert.equal(
-      asked.headers.get("content-type"),
+      scraped.headers.get("content-type"),
       "text/plain; version=0.0.4; charset=utf-8",
       "there are no traces",
     );
-    await asked.body?.cancel();
+    await scraped.body?.cancel();
     assert.equal((await get("/elsewhere")).status, 404);
   } finally {
     await server.close();

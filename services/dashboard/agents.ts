@@ -6,7 +6,7 @@ import type { Config } from "../common/config.ts";
 import { messageOf } from "../common/refusal.ts";
 import type { Problem } from "../common/report.ts";
 import { readTls } from "../common/tls.ts";
-import { agentsAt } from "../explain/way.ts";
+import { agentsAt } from "../explain/path.ts";
 import type { Cluster } from "./cluster.ts";
 import { summaryOf } from "./model/summary.ts";
 
@@ -15,7 +15,7 @@ const EVERY = 10_000;
 /** How long one may take, in ms, and how many are asked at a time. */
 const PATIENCE = 3000, AT_A_TIME = 16;
 /** The most hosts that are asked at all: of more, only etcd is shown. */
-export const MOST_ASKED = 200;
+export const MOST_POLLED = 200;
 
 export interface HostAnswer {
   /** Why it could not be asked; absent where it was. */
@@ -30,7 +30,7 @@ export interface HostAnswer {
 /** The last answers of all hosts' agents, which are asked again when they are older than a few seconds. */
 export class HostAgents {
   #said: ReadonlyMap<string, HostAnswer> = new Map();
-  #asking = false;
+  #isPolling = false;
   #at = -Infinity;
 
   /** @param told Called when they say something else than before. */
@@ -42,26 +42,26 @@ export class HostAgents {
 
   /** Their last answers, by host: a reader does not wait for agents that do not answer, and is told of news. */
   get said(): ReadonlyMap<string, HostAnswer> {
-    if (!this.#asking && performance.now() - this.#at > EVERY) {
-      this.#asking = true;
-      void this.#ask().finally(() => {
-        this.#asking = false;
+    if (!this.#isPolling && performance.now() - this.#at > EVERY) {
+      this.#isPolling = true;
+      void this.#poll().finally(() => {
+        this.#isPolling = false;
         this.#at = performance.now();
       });
     }
     return this.#said;
   }
 
-  async #ask(): Promise<void> {
+  async #poll(): Promise<void> {
     const hosts = [...hostsOf(this.cluster)], said = new Map<string, HostAnswer>();
-    if (hosts.length <= MOST_ASKED) {
+    if (hosts.length <= MOST_POLLED) {
       const { agent: { listen, tls }, where } = this.config;
       const fields = { cert: "agent.tls.cert", key: "agent.tls.key", ca: "agent.tls.ca" };
       try {
         const of = agentsAt(listen.port, tls && readTls(tls, fields, where));
         const next = hosts.values();
         await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
-          for (const [name, endpoint] of next) said.set(name, await ask(of(endpoint)));
+          for (const [name, endpoint] of next) said.set(name, await pollHost(of(endpoint)));
         }));
       } catch (error) {
         for (const [name] of hosts) said.set(name, nothing(error));
@@ -84,13 +84,13 @@ function hostsOf(cluster: Cluster): Map<string, Endpoint> {
         found.set(host, shownEndpoint(record));
         break;
       }
-      if (found.size > MOST_ASKED) return found;
+      if (found.size > MOST_POLLED) return found;
     }
   }
   return found;
 }
 
-async function ask(agents: readonly AgentClient[]): Promise<HostAnswer> {
+async function pollHost(agents: readonly AgentClient[]): Promise<HostAnswer> {
   const timeoutMs = PATIENCE;
   try {
     return await Promise.any(agents.map(async (agent): Promise<HostAnswer> => {

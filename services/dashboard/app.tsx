@@ -64,12 +64,12 @@ export function appOf({ views, onError, ...answers }: AppOptions): App {
   }
   for (const view of views) {
     app.get(view.path, async (c) => {
-      const asked = askedOf(c);
-      checkParameters(asked.parameters, view.parameters);
-      return answer(c, answers, await view.show(asked));
+      const request = requestOf(c);
+      checkParameters(request.parameters, view.parameters);
+      return answer(c, answers, await view.show(request));
     });
     const { change } = view;
-    if (change) app.post(view.path, async (c) => answer(c, answers, await change(askedOf(c), c.env)));
+    if (change) app.post(view.path, async (c) => answer(c, answers, await change(requestOf(c), c.env)));
     else app.post(view.path, (c) => refuse(c, answers, 405, "GET only"));
   }
   app.notFound((c) =>
@@ -119,7 +119,7 @@ function freshness({ followed: { state } }: Cluster): Freshness {
   };
 }
 
-function askedOf(c: Context): ViewRequest {
+function requestOf(c: Context): ViewRequest {
   const { searchParams: parameters, pathname, search } = new URL(c.req.url);
   return { id: c.req.param("id") ?? "", parameters, url: pathOf(pathname).path + search, now: Date.now() };
 }

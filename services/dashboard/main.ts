@@ -16,7 +16,7 @@ import { historyViews } from "./history/views.tsx";
 import { HostRepairs } from "./host_repairs.ts";
 import { tlsOf } from "./listen.ts";
 import { summarizeAll } from "./model/summary.ts";
-import { askMetrics, Rates, targetsOf } from "./rates/rates.ts";
+import { Rates, scrapeMetrics, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
 import { writeViews } from "./write/views.tsx";
@@ -50,7 +50,7 @@ export function main(args: string[]): Promise<number> {
         connection: sand.connection,
       });
       const repairs = new HostRepairs(sand.mirror, () => cluster.hostsChanged());
-      const rates = new Rates(targetsOf(config), askMetrics);
+      const rates = new Rates(targetsOf(config), scrapeMetrics);
       daemon.defer("rates", () => rates.close());
       rates.start();
       const seconds = new Durations({

@@ -28,7 +28,7 @@ import { Explainer } from "./model/explain.ts";
 import { ExplainPage } from "./pages/explain.tsx";
 import { HealthPage } from "./pages/health.tsx";
 import { MapPage } from "./pages/map.tsx";
-import { MatrixTable, NotAsked } from "./pages/matrix.tsx";
+import { MatrixTable, UnreachableHosts } from "./pages/matrix.tsx";
 import { matrixOf } from "./model/reach.ts";
 import type { MachineChanges } from "./pages/machine.tsx";
 import { NetworkPage } from "./pages/network.tsx";
@@ -75,9 +75,9 @@ export interface DashboardView {
   /** The parameters that it takes. */
   readonly parameters: readonly string[];
   /** Throws Refusal "invalid" and "not-found". */
-  show(asked: ViewRequest): ViewAnswer | Promise<ViewAnswer>;
+  show(request: ViewRequest): ViewAnswer | Promise<ViewAnswer>;
   /** The action of POST; undefined: it is refused. */
-  change?(asked: ViewRequest, sent: SubmittedChange): ViewAnswer | Promise<ViewAnswer>;
+  change?(request: ViewRequest, sent: SubmittedChange): ViewAnswer | Promise<ViewAnswer>;
 }
 
 const findTable: TableSpec<Machine> = {
@@ -212,7 +212,7 @@ export function viewsOf(
           page: (
             <>
               <Table sheet={hosts} url={url} alone />
-              <NotAsked said={said} />
+              <UnreachableHosts said={said} />
               <p class="state">
                 <a href="/repairs">What hosts have repaired, by network</a>
               </p>

@@ -155,9 +155,11 @@ Deno.test("a MAC's leases in two networks are written at the same time, and neit
   bench.memory.write({ guards: [], ops: [{ put: "/net/maxi", value: JSON.stringify(maxi) }] });
   bench.commit = (plan) => Promise.resolve().then(() => bench.memory.commit(plan));
   const giaddr = ip("10.1.0.1");
-  const asked = (address: string): [number, Uint8Array][] => [[Opt.requestedAddress, bytesOf32(ip(address))]];
-  bench.take({ type: Type.request, mac: guest, xid: 1, options: asked("10.0.0.10") });
-  bench.take({ type: Type.request, mac: guest, xid: 2, giaddr, options: asked("10.1.0.10") });
+  const requestedAddress = (
+    address: string,
+  ): [number, Uint8Array][] => [[Opt.requestedAddress, bytesOf32(ip(address))]];
+  bench.take({ type: Type.request, mac: guest, xid: 1, options: requestedAddress("10.0.0.10") });
+  bench.take({ type: Type.request, mac: guest, xid: 2, giaddr, options: requestedAddress("10.1.0.10") });
   // One of them conflicts: both were to lie under the same key.
   await bench.exchanges.close();
   assert.deepEqual(bench.sent.map(({ type, address }) => [type, address]).sort(), [

@@ -44,7 +44,7 @@ export function main(args: string[]): Promise<number> {
     daemon.defer("clock", () => clock.close());
     tellClock(daemon, clock, true);
     // Otherwise the first messages would be dropped, since the clock was not compared yet.
-    await clock.judged(FIRST_VERDICT);
+    await clock.settled(FIRST_VERDICT);
     const server = startDhcp({
       interfaces,
       store,

@@ -18,7 +18,7 @@ export const Fqdn = {
  * The name that a client asks for, of which the first label counts: option 81, else option 12. Undefined when it sends
  * neither, or asks for no DNS record.
  */
-export function askedName(message: Pick<Message, "payload">): string | undefined {
+export function requestedName(message: Pick<Message, "payload">): string | undefined {
   const fqdn = message.payload(Opt.fqdn);
   if (fqdn && fqdn.length > 3) {
     const flags = fqdn[0] ?? 0;
@@ -30,12 +30,12 @@ export function askedName(message: Pick<Message, "payload">): string | undefined
 }
 
 /** The option 81 of a reply: the server keeps the A record if the client has a name (RFC 4702 §4). */
-export function answerFqdn(asked: Uint8Array, name: string | undefined): Uint8Array {
-  const flags = asked[0] ?? 0;
+export function answerFqdn(option: Uint8Array, name: string | undefined): Uint8Array {
+  const flags = option[0] ?? 0;
   const wire = flags & Fqdn.E;
   const override = (name === undefined) === Boolean(flags & Fqdn.S) ? Fqdn.O : 0;
   const kept = wire | override | (name === undefined ? Fqdn.N : Fqdn.S);
-  const rest = name === undefined ? asked.subarray(3) : wire ? toWire(name) : new TextEncoder().encode(name);
+  const rest = name === undefined ? option.subarray(3) : wire ? toWire(name) : new TextEncoder().encode(name);
   // RCODE1 and RCODE2 are 255 in every answer.
   return Uint8Array.of(kept, 255, 255, ...rest);
 }

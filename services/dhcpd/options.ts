@@ -30,7 +30,7 @@ export function networkOptions(network: Network): EncodedOptions {
  * Sent only to a client whose parameter list names it: IPv6-Only Preferred (RFC 8925 §3.3), Auto-Configure (RFC 2563),
  * Subnet Selection (RFC 3011), Port Parameters (RFC 7618).
  */
-const onlyAsked: ReadonlySet<number> = new Set([108, 116, 118, 159]);
+const onlyRequested: ReadonlySet<number> = new Set([108, 116, 118, 159]);
 
 /** The network's own fields as options, then its `options`, which override them. */
 function encodeNetwork(network: Network): EncodedOptions {
@@ -53,7 +53,7 @@ function encodeNetwork(network: Network): EncodedOptions {
   for (const { number, value } of network.record.options ?? []) {
     try {
       values[number] = encodeOption(number, value);
-      if (!defaults.includes(number) && !onlyAsked.has(number)) defaults.push(number);
+      if (!defaults.includes(number) && !onlyRequested.has(number)) defaults.push(number);
     } catch (error) {
       // A store that was taken over may hold any value; the other options are still served.
       bad.push(`network ${network.name}: ${messageOf(error)}`);

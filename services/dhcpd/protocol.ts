@@ -9,7 +9,7 @@ import type { Arrival } from "./arrival.ts";
 import { type Client, findClient } from "./client.ts";
 import { type Decision, ignore } from "./decision.ts";
 import { decline, release } from "./give_back.ts";
-import { askedName } from "./names.ts";
+import { requestedName } from "./names.ts";
 import { BOOTREQUEST, ETHERNET, Opt, Type } from "./numbers.ts";
 import type { Offers } from "./offers.ts";
 import { networkOptions } from "./options.ts";
@@ -157,7 +157,7 @@ function parameters(client: Client, type: typeof Type.offer | typeof Type.ack, n
 }
 
 function wishedName({ message, registerNames }: Arrival): string | undefined {
-  return registerNames ? askedName(message) : undefined;
+  return registerNames ? requestedName(message) : undefined;
 }
 
 /** The time, where this process's clock is known to be right: only by such a clock another client's lease is taken to be over. */

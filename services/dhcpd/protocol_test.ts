@@ -698,8 +698,8 @@ Deno.test("with a mirror that is behind, a client in INIT-REBOOT is confirmed by
 Deno.test("with a wrong clock a client keeps the address that it has, and no client gets a new one", () => {
   const server = new Server(), wrong = { clock: "wrong" as const };
   assert.equal(server.ignored({ type: Type.discover, mac: guest }, wrong), "wrong-clock");
-  const asked = { type: Type.request, mac: guest, options: [requested("10.0.0.12")] };
-  assert.equal(server.ignored(asked, wrong), "wrong-clock");
+  const request = { type: Type.request, mac: guest, options: [requested("10.0.0.12")] };
+  assert.equal(server.ignored(request, wrong), "wrong-clock");
   assert.equal(server.lease(guest), "10.0.0.12");
   const renewal = { type: Type.request, mac: guest, ciaddr: ip("10.0.0.12") };
   assert.equal(server.reply(renewal, wrong).address, "10.0.0.12");
@@ -709,8 +709,8 @@ Deno.test("with a wrong clock a client keeps the address that it has, and no cli
 
 Deno.test("a lease is stored to end by the latest clock that is known, and the client is told its usual time", () => {
   const server = new Server(), behind = { latest: NOW + 5 * 3600, clock: "apart" as const };
-  const asked = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
-  assert.equal(server.reply(asked, behind).seconds, 4 * 3600);
+  const request = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
+  assert.equal(server.reply(request, behind).seconds, 4 * 3600);
   assert.equal(server.expires(whiskey), NOW + 9 * 3600);
   // While clocks differ no end is moved forward, and a client is told no more than its usual time.
   const renewal = { type: Type.request, mac: whiskey, ciaddr: ip("10.0.0.10") };
@@ -747,8 +747,8 @@ Deno.test("with a clock that was not compared yet clients keep what they have, a
   assert.equal(server.reply(renewal, behind).seconds, 4 * 3600);
   assert.equal(server.expires(guest), NOW + 4 * 3600);
   assert.equal(server.reply({ type: Type.discover, mac: whiskey }, unknown).address, "10.0.0.10");
-  const asked = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
-  assert.equal(server.reply(asked, unknown).address, "10.0.0.10");
+  const request = { type: Type.request, mac: whiskey, options: [requested("10.0.0.10")] };
+  assert.equal(server.reply(request, unknown).address, "10.0.0.10");
 });
 
 Deno.test("while clocks disagree only addresses are given that no other client has had", () => {

@@ -139,10 +139,10 @@ export class ReplyWriter {
     // Before the routers, in any case (RFC 2132 §3.3).
     const mask = values[Opt.subnetMask];
     if (mask) list.add(Opt.subnetMask, mask);
-    const asked = request.payload(Opt.parameterList);
+    const requested = request.payload(Opt.parameterList);
     const name = hostLabel(reply.name);
-    if (name && (!asked || asked.includes(Opt.hostname))) list.add(Opt.hostname, name);
-    for (const number of asked ?? defaults) {
+    if (name && (!requested || requested.includes(Opt.hostname))) list.add(Opt.hostname, name);
+    for (const number of requested ?? defaults) {
       const value = values[number];
       if (value && !ownOptions.has(number) && !list.has(number)) list.add(number, value);
     }

@@ -54,7 +54,7 @@ function order(message: Message): number[] {
   return numbers;
 }
 
-const asks = (...numbers: number[]) => [Opt.parameterList, Uint8Array.from(numbers)] as const;
+const parameterList = (...numbers: number[]) => [Opt.parameterList, Uint8Array.from(numbers)] as const;
 
 Deno.test("a reply carries the client's own fields and the lease's times", () => {
   const reply = answer({ flags: 0x8000, giaddr: 0x0a000005 }, offer);
@@ -76,10 +76,10 @@ Deno.test("a client that asks for nothing gets all that the network says", () =>
 });
 
 Deno.test("a client gets what it asks for, once and in its order, and always the mask", () => {
-  const list = asks(15, 6, 3, 15, 1, 200, 119, 51, 28);
+  const list = parameterList(15, 6, 3, 15, 1, 200, 119, 51, 28);
   assert.deepEqual(order(answer({ options: [list] }, offer)), [53, 54, 51, 58, 59, 1, 15, 6, 3, 119, 28]);
   assert.equal(
-    new TextDecoder().decode(answer({ options: [asks(12)] }, offer).payload(Opt.hostname)),
+    new TextDecoder().decode(answer({ options: [parameterList(12)] }, offer).payload(Opt.hostname)),
     "whiskey",
   );
 });
@@ -95,7 +95,7 @@ Deno.test("the client's id and the relay's option come back, option 82 last (RFC
   for (const reply of [offer, nak]) {
     const message = answer({
       giaddr: 0x0a000005,
-      options: [[Opt.relayAgent, relay], asks(3), [Opt.clientId, id]],
+      options: [[Opt.relayAgent, relay], parameterList(3), [Opt.clientId, id]],
     }, reply);
     assert.deepEqual(message.payload(Opt.clientId), id);
     assert.deepEqual(message.payload(Opt.relayAgent), relay);

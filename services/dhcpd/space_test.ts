@@ -92,7 +92,7 @@ class Server {
 
   constructor(private readonly store: Store) {}
 
-  handle(client: string, type: number, more: Asked = {}): Decision {
+  handle(client: string, type: number, more: RequestOptions = {}): Decision {
     const { requested, name, ciaddr, rapid, ...arrival } = more;
     const bytes = clientMessage({
       type,
@@ -123,7 +123,7 @@ class Server {
   }
 
   /** What becomes of a message, once what it plans is committed: "ack 10.0.0.10 name", "nak", or why it is ignored. */
-  say(client: string, type: number, more: Asked = {}): string {
+  say(client: string, type: number, more: RequestOptions = {}): string {
     const decision = this.handle(client, type, more);
     if (decision.do === "ignore") return decision.why;
     if (decision.do === "commit") {
@@ -145,7 +145,7 @@ class Server {
   }
 }
 
-interface Asked extends Partial<Omit<Arrival, "message">> {
+interface RequestOptions extends Partial<Omit<Arrival, "message">> {
   readonly requested?: string;
   readonly name?: string;
   readonly ciaddr?: string;

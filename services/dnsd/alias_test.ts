@@ -150,8 +150,8 @@ Deno.test("other answers, loops and endless chains are left as they are", () => 
   assert.equal(complete(long(16)).answer.length, 17);
   assert(!complete(long(16)).answer.some((record) => record.includes("10.0.0.70")));
   for (const type of [5, 255]) {
-    const asked = upstream("www.far.test", type, [["www.far.test", 5, "whiskey.mini.net"]]);
-    assert.equal(complete(asked).answer.length, 1);
+    const response = upstream("www.far.test", type, [["www.far.test", 5, "whiskey.mini.net"]]);
+    assert.equal(complete(response).answer.length, 1);
   }
 });
 

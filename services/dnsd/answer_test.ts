@@ -23,7 +23,7 @@ function miniZones(): { table: TableWriter; zones: Zones } {
 const soa = "ns.mini.net hostmaster.mini.net 7 3600 600 86400 60";
 const room = 4096;
 
-function ask(query: Query, options: { udp?: boolean; recursion?: boolean } = {}): Message {
+function lookup(query: Query, options: { udp?: boolean; recursion?: boolean } = {}): Message {
   const { udp = true, recursion = false } = options;
   const answer = raw(encodeQuery(query), { udp, recursion });
   assert(answer instanceof Uint8Array, `no answer but ${answer}`);
@@ -40,7 +40,7 @@ function raw(query: Uint8Array, { udp = true, recursion = false } = {}): Uint8Ar
 }
 
 Deno.test("an address is answered with authority, in the case that was asked", () => {
-  const m = ask({ name: "WhisKey.mini.NET", id: 77, rd: true });
+  const m = lookup({ name: "WhisKey.mini.NET", id: 77, rd: true });
   assert.equal(m.id, 77);
   assert(m.response && m.aa && m.rd && !m.ra && !m.tc);
   assert.deepEqual(m.question, { name: "WhisKey.mini.NET", type: 1, class: 1 });
@@ -49,7 +49,7 @@ Deno.test("an address is answered with authority, in the case that was asked", (
 });
 
 Deno.test("AAAA, PTR, NS and SOA are answered", () => {
-  const data = (name: string, type: number) => ask({ name, type }).answer.map((r) => r.data);
+  const data = (name: string, type: number) => lookup({ name, type }).answer.map((r) => r.data);
   assert.deepEqual(data("whiskey.mini.net", TYPE.AAAA), ["2001:db8:0:0:0:0:0:10"]);
   assert.deepEqual(data("10.0.0.10.in-addr.arpa", TYPE.PTR), ["whiskey.mini.net"]);
   const six = "0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
@@ -61,7 +61,7 @@ Deno.test("AAAA, PTR, NS and SOA are answered", () => {
 });
 
 Deno.test("npm's dns-packet is answered, and reads each record as it is meant", () => {
-  const asked = (name: string, type: "A" | "AAAA" | "PTR" | "NS" | "SOA" | "MX") => {
+  const lookupByPeer = (name: string, type: "A" | "AAAA" | "PTR" | "NS" | "SOA" | "MX") => {
     const questions = [{ name, type }], additionals = [{ type: "OPT", name: ".", udpPayloadSize: 1232 }];
     const query = encodeByDnsPacket({ type: "query", id: 99, questions, additionals } as never);
     const answer = raw(new Uint8Array(query));
@@ -74,13 +74,13 @@ Deno.test("npm's dns-packet is answered, and reads each record as it is meant", 
   };
   const start = { mname: "ns.mini.net", rname: "hostmaster.mini.net", serial: 7 };
   const soa = { ...start, refresh: 3600, retry: 600, expire: 86400, minimum: 60 };
-  assert.deepEqual(asked("whiskey.mini.net", "A"), ["NOERROR", "10.0.0.10"]);
-  assert.deepEqual(asked("whiskey.mini.net", "AAAA"), ["NOERROR", "2001:db8::10"]);
-  assert.deepEqual(asked("10.0.0.10.in-addr.arpa", "PTR"), ["NOERROR", "whiskey.mini.net"]);
-  assert.deepEqual(asked("mini.net", "NS"), ["NOERROR", "ns.mini.net"]);
-  assert.deepEqual(asked("mini.net", "SOA"), ["NOERROR", soa]);
-  assert.deepEqual(asked("whiskey.mini.net", "MX"), ["NOERROR", soa]);
-  assert.deepEqual(asked("absent.mini.net", "A"), ["NXDOMAIN", soa]);
+  assert.deepEqual(lookupByPeer("whiskey.mini.net", "A"), ["NOERROR", "10.0.0.10"]);
+  assert.deepEqual(lookupByPeer("whiskey.mini.net", "AAAA"), ["NOERROR", "2001:db8::10"]);
+  assert.deepEqual(lookupByPeer("10.0.0.10.in-addr.arpa", "PTR"), ["NOERROR", "whiskey.mini.net"]);
+  assert.deepEqual(lookupByPeer("mini.net", "NS"), ["NOERROR", "ns.mini.net"]);
+  assert.deepEqual(lookupByPeer("mini.net", "SOA"), ["NOERROR", soa]);
+  assert.deepEqual(lookupByPeer("whiskey.mini.net", "MX"), ["NOERROR", soa]);
+  assert.deepEqual(lookupByPeer("absent.mini.net", "A"), ["NXDOMAIN", soa]);
 });
 
 Deno.test("every address of a name is answered, each first in its turn", () => {
@@ -110,7 +110,7 @@ Deno.test("an unknown name is NXDOMAIN and an unknown type NODATA, both with the
       ["mini.net", 1, 0, "mini.net"],
     ] as const
   ) {
-    const m = ask({ name, type });
+    const m = lookup({ name, type });
     assert.equal(m.rcode, rcode, name);
     assert(m.aa);
     assert.deepEqual(m.answer, []);
@@ -123,30 +123,30 @@ Deno.test("the SOA of an unknown name has its owner also behind names of every l
   for (let length = 1; length <= 244; length++) {
     const labels: string[] = [];
     for (let left = length; left > 0; left -= 64) labels.push("x".repeat(Math.min(left, 63)));
-    const name = `${labels.join(".")}.mini.net`, { authority, rcode, question } = ask({ name });
+    const name = `${labels.join(".")}.mini.net`, { authority, rcode, question } = lookup({ name });
     assert.deepEqual([question?.name, rcode, authority[0]?.name], [name, 3, "mini.net"], `${name.length}`);
   }
 });
 
 Deno.test("names outside our zones are refused, or forwarded when recursion is there and wanted", () => {
-  assert.equal(ask({ name: "example.org" }).rcode, 5);
-  assert.equal(ask({ name: "net" }).rcode, 5);
-  assert.equal(ask({ name: "" }).rcode, 5);
+  assert.equal(lookup({ name: "example.org" }).rcode, 5);
+  assert.equal(lookup({ name: "net" }).rcode, 5);
+  assert.equal(lookup({ name: "" }).rcode, 5);
   assert.equal(raw(encodeQuery({ name: "example.org", rd: true }), { recursion: true }), FORWARD);
-  const unwanted = ask({ name: "example.org" }, { recursion: true });
+  const unwanted = lookup({ name: "example.org" }, { recursion: true });
   assert.deepEqual([unwanted.rcode, unwanted.ra, unwanted.aa], [5, true, false]);
 });
 
 Deno.test("ANY gets one RRset (RFC 8482)", () => {
-  assert.deepEqual(ask({ name: "whiskey.mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [1]);
-  assert.deepEqual(ask({ name: "mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [TYPE.NS]);
+  assert.deepEqual(lookup({ name: "whiskey.mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [1]);
+  assert.deepEqual(lookup({ name: "mini.net", type: TYPE.ANY }).answer.map((r) => r.type), [TYPE.NS]);
 });
 
 Deno.test("other classes, transfers and opcodes are turned down", () => {
-  assert.equal(ask({ name: "whiskey.mini.net", class: 3 }).rcode, 5);
-  assert.equal(ask({ name: "mini.net", type: TYPE.AXFR }).rcode, 5);
-  assert.equal(ask({ name: "mini.net", type: TYPE.IXFR }).rcode, 5);
-  const notify = ask({ name: "mini.net", opcode: 4 });
+  assert.equal(lookup({ name: "whiskey.mini.net", class: 3 }).rcode, 5);
+  assert.equal(lookup({ name: "mini.net", type: TYPE.AXFR }).rcode, 5);
+  assert.equal(lookup({ name: "mini.net", type: TYPE.IXFR }).rcode, 5);
+  const notify = lookup({ name: "mini.net", opcode: 4 });
   assert.deepEqual([notify.rcode, notify.opcode, notify.question], [4, 4, undefined]);
 });
 
@@ -173,25 +173,25 @@ Deno.test("IXFR, with the SOA that its client has, is refused; any other query w
 
 Deno.test("EDNS: our size, DO given back, unknown options ignored, other flags cleared", () => {
   const options = Uint8Array.of(0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xfe, 0, 0);
-  const m = ask({ name: "whiskey.mini.net", edns: { dnssecOk: true, options } });
+  const m = lookup({ name: "whiskey.mini.net", edns: { dnssecOk: true, options } });
   assert.deepEqual(m.edns, { size: 1232, version: 0, dnssecOk: true, flags: 0x8000 });
   assert.equal(m.answer.length, 1);
 });
 
 Deno.test("EDNS of another version is BADVERS with ours", () => {
-  const m = ask({ name: "whiskey.mini.net", edns: { version: 1 } });
+  const m = lookup({ name: "whiskey.mini.net", edns: { version: 1 } });
   assert.deepEqual([m.rcode, m.edns?.version, m.answer.length], [16, 0, 0]);
 });
 
 Deno.test("an answer that does not fit is cut, with TC", () => {
   const cut = (size: number | undefined) => {
-    const m = ask({ name: "many.mini.net", ...(size === undefined ? {} : { edns: { size } }) });
+    const m = lookup({ name: "many.mini.net", ...(size === undefined ? {} : { edns: { size } }) });
     return [m.tc, m.answer.length];
   };
   assert.deepEqual(cut(undefined), [true, 0]);
   assert.deepEqual(cut(100), [true, 0]);
   assert.deepEqual(cut(65535), [true, 0]);
-  assert.equal(ask({ name: "many.mini.net" }, { udp: false }).answer.length, 100);
+  assert.equal(lookup({ name: "many.mini.net" }, { udp: false }).answer.length, 100);
 });
 
 Deno.test("what is no query is dropped or FORMERR, and never raises", () => {
@@ -240,6 +240,6 @@ Deno.test("the first address takes turns for a client that asks for A and AAAA o
     const length = answerer.answer(packet, 0, query.length, 1232, true);
     return decode(packet.slice(0, length)).answer[0]?.data ?? "";
   };
-  const asked = Array.from({ length: 4 }, () => [first(TYPE.A), first(TYPE.AAAA)]);
-  assert.deepEqual([0, 1].map((i) => new Set(asked.map((pair) => pair[i])).size), [2, 2]);
+  const rounds = Array.from({ length: 4 }, () => [first(TYPE.A), first(TYPE.AAAA)]);
+  assert.deepEqual([0, 1].map((i) => new Set(rounds.map((pair) => pair[i])).size), [2, 2]);
 });

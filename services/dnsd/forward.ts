@@ -148,10 +148,10 @@ function questionOf(query: Uint8Array, { questionEnd, edns }: Layout): DnsQuesti
 export function reply(
   { message, layout }: Cached,
   query: Uint8Array,
-  asked: Layout,
+  queryLayout: Layout,
   room: number,
 ): Uint8Array {
-  const { edns, questionEnd } = asked;
+  const { edns, questionEnd } = queryLayout;
   const optLength = edns ? OPT_LENGTH : 0;
   const limit = room > UDP_MAX ? room : Math.min(room, Math.max(edns?.size ?? UDP_PLAIN, UDP_PLAIN));
   const fits = layout.end + optLength <= limit;

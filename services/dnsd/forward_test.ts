@@ -19,8 +19,8 @@ function response(
   authority: Rr[] = [],
   tc = false,
 ): Uint8Array {
-  const asked = decode(query);
-  const question = query.subarray(12, 12 + (asked.question?.name.length ?? 0) + 2 + 4);
+  const decoded = decode(query);
+  const question = query.subarray(12, 12 + (decoded.question?.name.length ?? 0) + 2 + 4);
   const rr = ({ type, ttl, data }: Rr) => [
     ...[0xc0, 12, type >> 8, type & 255, 0, 1],
     ...[ttl >>> 24, (ttl >> 16) & 255, (ttl >> 8) & 255, ttl & 255],
@@ -77,7 +77,7 @@ async function withForwarder(
   resolvers: { address: string; close(): void }[],
   options: Partial<ForwarderOptions>,
   test: (
-    ask: (query: Query, room?: number) => Promise<ReturnType<typeof decode> | undefined>,
+    lookup: (query: Query, room?: number) => Promise<ReturnType<typeof decode> | undefined>,
     counters: () => ReturnType<typeof DnsCounters.sum>,
   ) => Promise<void>,
 ) {
@@ -100,46 +100,46 @@ Deno.test("an answer is the client's own: id, letters, flags, EDNS only when ask
     seen.push(decode(query));
     send(response(query, 0, [a(300)]));
   });
-  await withForwarder([up], {}, async (ask) => {
-    const m = await ask({ name: "Example.ORG", id: 99 });
+  await withForwarder([up], {}, async (lookup) => {
+    const m = await lookup({ name: "Example.ORG", id: 99 });
     assert.deepEqual([m?.id, m?.aa, m?.ra, m?.rd, m?.rcode, m?.edns], [99, false, true, true, 0, undefined]);
     assert.deepEqual(m?.answer, [{ name: "Example.ORG", type: 1, class: 1, ttl: 300, data: "192.0.2.1" }]);
-    const other = await ask({ name: "example.org", id: 7, edns: { options: Uint8Array.of(0, 10, 0, 0) } });
+    const other = await lookup({ name: "example.org", id: 7, edns: { options: Uint8Array.of(0, 10, 0, 0) } });
     assert.deepEqual([other?.id, other?.question?.name, other?.edns?.size], [7, "example.org", 1232]);
     assert.equal(seen.length, 1);
     assert.deepEqual([seen[0]?.rd, seen[0]?.edns?.size, seen[0]?.edns?.dnssecOk], [true, 1232, false]);
-    assert.equal((await ask({ name: "example.org", edns: { dnssecOk: true } }))?.edns?.dnssecOk, true);
+    assert.equal((await lookup({ name: "example.org", edns: { dnssecOk: true } }))?.edns?.dnssecOk, true);
     assert.equal(seen[1]?.edns?.dnssecOk, true);
   });
 });
 
 Deno.test("TTLs count down, run out, and negative answers last as long as their SOA says", async () => {
-  let now = 0, asked = 0;
+  let now = 0, queries = 0;
   const up = await resolver((query, send) => {
-    asked++;
+    queries++;
     const name = decode(query).question?.name;
     if (name === "yes.test") send(response(query, 0, [a(60), a(90, 2)]));
     else if (name === "no.test") send(response(query, 3, [], [soa(3600, 30)]));
     else send(response(query, 3, []));
   });
-  await withForwarder([up], { now: () => now }, async (ask, counters) => {
-    await ask({ name: "yes.test" });
+  await withForwarder([up], { now: () => now }, async (lookup, counters) => {
+    await lookup({ name: "yes.test" });
     now = 59_999;
-    assert.deepEqual((await ask({ name: "YES.test" }))?.answer.map((r) => r.ttl), [1, 31]);
-    assert.equal(asked, 1);
+    assert.deepEqual((await lookup({ name: "YES.test" }))?.answer.map((r) => r.ttl), [1, 31]);
+    assert.equal(queries, 1);
     now = 60_000;
-    assert.deepEqual((await ask({ name: "yes.test" }))?.answer.map((r) => r.ttl), [60, 90]);
-    assert.equal(asked, 2);
-    assert.equal((await ask({ name: "no.test" }))?.rcode, 3);
+    assert.deepEqual((await lookup({ name: "yes.test" }))?.answer.map((r) => r.ttl), [60, 90]);
+    assert.equal(queries, 2);
+    assert.equal((await lookup({ name: "no.test" }))?.rcode, 3);
     now += 29_000;
-    assert.deepEqual((await ask({ name: "no.test" }))?.authority.map((r) => r.ttl), [3571]);
-    assert.equal(asked, 3);
+    assert.deepEqual((await lookup({ name: "no.test" }))?.authority.map((r) => r.ttl), [3571]);
+    assert.equal(queries, 3);
     now += 1000;
-    await ask({ name: "no.test" });
-    assert.equal(asked, 4);
-    await ask({ name: "no-soa.test" });
-    await ask({ name: "no-soa.test" });
-    assert.equal(asked, 6);
+    await lookup({ name: "no.test" });
+    assert.equal(queries, 4);
+    await lookup({ name: "no-soa.test" });
+    await lookup({ name: "no-soa.test" });
+    assert.equal(queries, 6);
     assert.equal(counters().cacheHits, 2);
   });
 });
@@ -151,8 +151,8 @@ Deno.test("a resolver that is silent, away, refuses or fails is followed by the 
   const refuses = await resolver((query, send) => send(response(query, 5, [])));
   const good = await resolver((query, send) => send(response(query, 0, [a(60)])));
   const resolvers = [silent, { ...away, close: () => {} }, refuses, good];
-  await withForwarder(resolvers, {}, async (ask, counters) => {
-    assert.equal((await ask({ name: "one.test" }))?.answer.length, 1);
+  await withForwarder(resolvers, {}, async (lookup, counters) => {
+    assert.equal((await lookup({ name: "one.test" }))?.answer.length, 1);
     assert.equal(counters().upstreamFailures, 3);
   });
 });
@@ -162,29 +162,30 @@ Deno.test("a resolver that is silent, away, refuses or fails is followed by the 
  * the second one knows all names otherwise.
  */
 async function internalAndPublic(dead: (name: string) => boolean) {
-  const asked: string[] = [];
+  const queries: string[] = [];
   const internal = await resolver((query, send) => {
     const name = decode(query).question?.name ?? "";
-    asked.push(name);
+    queries.push(name);
     send(dead(name) ? response(query, 0, [a(60)]).slice(0, -20) : response(query, 0, [a(60, 10)]));
   });
   const open = await resolver((query, send) => send(response(query, 0, [a(60, 99)])));
-  return { resolvers: [internal, open], asked };
+  return { resolvers: [internal, open], queries };
 }
 
 Deno.test("a name that the first resolver never answers leaves it the first for all others", async () => {
   const { resolvers } = await internalAndPublic((name) => name === "dead.test" || name === "worse.test");
-  await withForwarder(resolvers, { patience: 60_000 }, async (ask) => {
-    const last = async (name: string, type = 1) => (await ask({ name, type }))?.answer[0]?.data.split(".")[3];
+  await withForwarder(resolvers, { patience: 60_000 }, async (lookup) => {
+    const last = async (name: string, type = 1) =>
+      (await lookup({ name, type }))?.answer[0]?.data.split(".")[3];
     // Two names do not count as several, in any types and letters and however often.
     for (const name of ["dead.test", "DEAD.test", "worse.test"]) {
-      for (const type of [1, 28, 15]) await ask({ name, type });
+      for (const type of [1, 28, 15]) await lookup({ name, type });
     }
     for (let i = 0; i < 3; i++) assert.equal(await last(`good${i}.test`), "10");
     // An answer in between: no names in a row.
     for (let i = 0; i < 3; i++) {
-      await ask({ name: "dead.test", type: 100 + i });
-      await ask({ name: "worse.test", type: 100 + i });
+      await lookup({ name: "dead.test", type: 100 + i });
+      await lookup({ name: "worse.test", type: 100 + i });
       assert.equal(await last(`between${i}.test`), "10");
     }
   });
@@ -192,23 +193,23 @@ Deno.test("a name that the first resolver never answers leaves it the first for 
 
 Deno.test("a resolver is down after three names in a row, tried by one query at a time, and then first again", async () => {
   let dead = true, now = 0;
-  const { resolvers, asked } = await internalAndPublic(() => dead);
+  const { resolvers, queries } = await internalAndPublic(() => dead);
   const told: string[] = [];
   const options = { patience: 60_000, now: () => now, onDown: (what: string) => void told.push(what) };
-  await withForwarder(resolvers, options, async (ask) => {
-    const last = async (name: string) => (await ask({ name }))?.answer[0]?.data.split(".")[3];
+  await withForwarder(resolvers, options, async (lookup) => {
+    const last = async (name: string) => (await lookup({ name }))?.answer[0]?.data.split(".")[3];
     for (let i = 0; i < 3; i++) assert.equal(await last(`n${i}.test`), "99");
     assert.match(
       told.join(),
       /^forward: 127\.0\.0\.1:\d+ left 3 names in a row unanswered and is asked last/,
     );
-    asked.length = 0;
+    queries.length = 0;
     for (let i = 0; i < 5; i++) assert.equal(await last(`down${i}.test`), "99");
-    assert.deepEqual(asked, []);
+    assert.deepEqual(queries, []);
     now += 2000;
     const names = Array.from({ length: 20 }, (_, i) => `probe${i}.test`);
     assert.deepEqual(new Set(await Promise.all(names.map(last))), new Set(["99"]));
-    assert.deepEqual(new Set(asked), new Set(["probe0.test"]));
+    assert.deepEqual(new Set(queries), new Set(["probe0.test"]));
     dead = false;
     assert.equal(await last("soon.test"), "99");
     now += 2000;
@@ -225,9 +226,9 @@ Deno.test("names that no resolver answers put none of them last", async () => {
     });
   const told: string[] = [];
   const options = { patience: 60_000, onDown: (what: string) => void told.push(what) };
-  await withForwarder([await deadZone(10), await deadZone(99)], options, async (ask) => {
-    for (let i = 0; i < 4; i++) assert.equal(await ask({ name: `dead${i}.test` }), undefined);
-    assert.equal((await ask({ name: "alive.test" }))?.answer[0]?.data, "192.0.2.10");
+  await withForwarder([await deadZone(10), await deadZone(99)], options, async (lookup) => {
+    for (let i = 0; i < 4; i++) assert.equal(await lookup({ name: `dead${i}.test` }), undefined);
+    assert.equal((await lookup({ name: "alive.test" }))?.answer[0]?.data, "192.0.2.10");
     assert.deepEqual(told, []);
   });
 });
@@ -266,13 +267,13 @@ Deno.test("a resolver without EDNS is asked without OPT, and no more with it for
     await withForwarder(
       [up],
       { now: () => now, patience: what === "nothing" ? 4000 : 60_000 },
-      async (ask) => {
-        const first = await ask({ name: "one.test", edns: { dnssecOk: true } });
+      async (lookup) => {
+        const first = await lookup({ name: "one.test", edns: { dnssecOk: true } });
         assert.deepEqual([first?.rcode, first?.answer.length, first?.edns?.size], [0, 1, 1232], what);
-        assert.equal((await ask({ name: "two.test" }))?.answer.length, 1, what);
+        assert.equal((await lookup({ name: "two.test" }))?.answer.length, 1, what);
         assert.deepEqual(seen, [true, false, false], what);
         now += 1e6;
-        assert.equal((await ask({ name: "three.test" }))?.answer.length, 1, what);
+        assert.equal((await lookup({ name: "three.test" }))?.answer.length, 1, what);
         assert.deepEqual(seen.slice(3), [true, false], what);
       },
     );
@@ -288,11 +289,11 @@ Deno.test("a resolver that knows EDNS is asked with OPT after any failure, and a
     if (lose-- > 0) return;
     send(response(query, question?.name === "fails.test" ? 2 : 0, [a(60)]));
   });
-  await withForwarder([up], {}, async (ask) => {
-    assert.equal((await ask({ name: "fails.test" }))?.rcode, 2);
-    assert.equal((await ask({ name: "one.test" }))?.rcode, 0);
+  await withForwarder([up], {}, async (lookup) => {
+    assert.equal((await lookup({ name: "fails.test" }))?.rcode, 2);
+    assert.equal((await lookup({ name: "one.test" }))?.rcode, 0);
     lose = 1;
-    assert.equal((await ask({ name: "two.test" }))?.rcode, 0);
+    assert.equal((await lookup({ name: "two.test" }))?.rcode, 0);
     assert.deepEqual(plain, []);
   });
 });
@@ -300,9 +301,9 @@ Deno.test("a resolver that knows EDNS is asked with OPT after any failure, and a
 Deno.test("an error that concerns the question is the client's, with OPT and without", async () => {
   const up = await resolver((query, send) => send(response(query, 4, []).slice(0, 12).fill(0, 4)));
   let now = 0;
-  await withForwarder([up], { now: () => now }, async (ask, counters) => {
+  await withForwarder([up], { now: () => now }, async (lookup, counters) => {
     for (let i = 1; i < 3; i++) {
-      const m = await ask({ name: "one.test" });
+      const m = await lookup({ name: "one.test" });
       assert.deepEqual([m?.rcode, m?.question?.name, m?.answer], [4, "one.test", []]);
       assert.equal(counters().upstreamQueries, 2 * i);
       now += 1;
@@ -312,9 +313,9 @@ Deno.test("an error that concerns the question is the client's, with OPT and wit
 
 Deno.test("without an answer the result is undefined within the patience", async () => {
   const silent = await resolver(() => {});
-  await withForwarder([silent], { patience: 1000 }, async (ask, counters) => {
+  await withForwarder([silent], { patience: 1000 }, async (lookup, counters) => {
     const begun = performance.now();
-    const both = await Promise.all([ask({ name: "one.test" }), ask({ name: "one.test" })]);
+    const both = await Promise.all([lookup({ name: "one.test" }), lookup({ name: "one.test" })]);
     assert.deepEqual(both, [undefined, undefined]);
     // What it has by default is 4 s.
     assert(performance.now() - begun < 4000);
@@ -339,9 +340,9 @@ Deno.test("answers with another id, question or source are passed over, and ids 
     send(query.subarray(0, 5));
     stranger.send("x", from.port, from.address, () => send(response(query, 0, [a(60, 1)])));
   });
-  await withForwarder([up], {}, async (ask) => {
+  await withForwarder([up], {}, async (lookup) => {
     for (let i = 0; i < 10; i++) {
-      assert.deepEqual((await ask({ name: `n${i}.test` }))?.answer.map((r) => r.data), ["192.0.2.1"]);
+      assert.deepEqual((await lookup({ name: `n${i}.test` }))?.answer.map((r) => r.data), ["192.0.2.1"]);
     }
     assert(ids.size > 8 && ports.size > 5, `${ids.size} ids, ${ports.size} ports`);
   });
@@ -363,10 +364,10 @@ Deno.test("a cut answer is fetched by TCP, and cut again for a client that canno
       conn.close();
     }
   })();
-  await withForwarder([up], {}, async (ask) => {
-    const cut = await ask({ name: "big.test", edns: {} });
+  await withForwarder([up], {}, async (lookup) => {
+    const cut = await lookup({ name: "big.test", edns: {} });
     assert.deepEqual([cut?.tc, cut?.answer.length, cut?.edns?.size], [true, 0, 1232]);
-    assert.equal((await ask({ name: "big.test" }, 65535))?.answer.length, 100);
+    assert.equal((await lookup({ name: "big.test" }, 65535))?.answer.length, 100);
   });
   listener.close();
   await serving;
@@ -374,11 +375,11 @@ Deno.test("a cut answer is fetched by TCP, and cut again for a client that canno
 
 Deno.test("the cache stays within its bound", async () => {
   const up = await resolver((query, send) => send(response(query, 0, [a(60)])));
-  await withForwarder([up], { cacheBytes: 5000 }, async (ask, counters) => {
-    for (let i = 0; i < 50; i++) await ask({ name: `n${i}.test` });
-    await ask({ name: "n49.test" });
+  await withForwarder([up], { cacheBytes: 5000 }, async (lookup, counters) => {
+    for (let i = 0; i < 50; i++) await lookup({ name: `n${i}.test` });
+    await lookup({ name: "n49.test" });
     assert.equal(counters().cacheHits, 1);
-    await ask({ name: "n0.test" });
+    await lookup({ name: "n0.test" });
     assert.equal(counters().cacheHits, 1);
   });
   assert(COUNTER.cacheHits > 0);

@@ -4,7 +4,7 @@ import { formatHostPort, type HostPort } from "../common/host_port.ts";
 import type { Cached } from "./cache.ts";
 import { COUNTER, type DnsCounters } from "./counters.ts";
 import { hasAnswer, layoutOf, rcodeOf } from "./message.ts";
-import { ask } from "./upstream.ts";
+import { queryUpstream } from "./upstream.ts";
 import { RCODE } from "./wire.ts";
 
 /** A question as it is sent to a resolver. */
@@ -102,21 +102,21 @@ export class Resolver {
     const { now } = this.#options;
     if (now() < this.#plainUntil) return this.#exchange(question.plain, question, signal);
     let refused = false, plain: Promise<Cached> | undefined;
-    const askPlain = () =>
+    const queryPlain = () =>
       plain ??= this.#exchange(question.plain, question, signal).then((answer) => {
         if (!this.#refusesOpt(answer)) this.#plainUntil = now() + (refused ? REFUSED_FOR : IGNORED_FOR);
         return answer;
       });
     const withOpt = this.#exchange(question.withOpt, question, signal).then((answer) => {
       refused = this.#refusesOpt(answer);
-      if (refused) return askPlain();
+      if (refused) return queryPlain();
       if (answer.layout.edns) this.#knowsEdns = true;
       return answer;
     });
     if (this.#knowsEdns) return withOpt;
     // Both queries are waited for then: a slow resolver answers the one with OPT first.
     return deadline(withOpt, impatience)
-      .then((answer) => answer ?? Promise.any([withOpt, askPlain()]));
+      .then((answer) => answer ?? Promise.any([withOpt, queryPlain()]));
   }
 
   #refusesOpt({ message, layout: { edns } }: Cached): boolean {
@@ -127,7 +127,7 @@ export class Resolver {
 
   async #exchange(query: Uint8Array, { plain }: DnsQuestion, signal: AbortSignal): Promise<Cached> {
     this.#options.counters.add(COUNTER.upstreamQueries);
-    const message = await ask(this.#options.at, query, plain.length, signal);
+    const message = await queryUpstream(this.#options.at, query, plain.length, signal);
     const layout = layoutOf(message);
     if (!layout) {
       if (hasAnswer(message)) throw new Error("an answer that cannot be read");

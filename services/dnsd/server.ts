@@ -237,12 +237,12 @@ class Server implements DnsServer {
 
   /** The forwarder's answer, or SERVFAIL. */
   #resolve(query: Uint8Array, room: number): Promise<Uint8Array> {
-    const answer = this.#askForwarder(query, room).finally(() => this.#underWay.delete(answer));
+    const answer = this.#queryForwarder(query, room).finally(() => this.#underWay.delete(answer));
     this.#underWay.add(answer);
     return answer;
   }
 
-  async #askForwarder(query: Uint8Array, room: number): Promise<Uint8Array> {
+  async #queryForwarder(query: Uint8Array, room: number): Promise<Uint8Array> {
     const answer = await this.#forwarder?.resolve(query, room);
     if (answer) {
       this.#counters.answered((answer[3] ?? 0) & 15);

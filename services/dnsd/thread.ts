@@ -113,7 +113,7 @@ export class AnsweringThread {
 
   /** Asks for a sign of life. @returns false when it has not given the last one */
   isAlive(): boolean {
-    const isAlive = this.#pulse.ask();
+    const isAlive = this.#pulse.probe();
     this.#wakeUp.signal();
     return isAlive;
   }

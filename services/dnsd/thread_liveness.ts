@@ -1,7 +1,7 @@
 /** A heartbeat in shared memory by which the main thread sees that the thread that answers DNS still runs. */
 
 /** Words of the memory: how often was asked, and the last question that was answered. */
-const ASKED = 0, ANSWERED = 1;
+const PROBES = 0, ANSWERED = 1;
 
 /** One of two ends of the same memory. */
 export class ThreadLiveness {
@@ -12,12 +12,12 @@ export class ThreadLiveness {
   }
 
   /** Asks again. @returns true when the last question was answered; also for the first one */
-  ask(): boolean {
-    const asked = Atomics.add(this.#words, ASKED, 1);
-    return Atomics.load(this.#words, ANSWERED) === asked;
+  probe(): boolean {
+    const probes = Atomics.add(this.#words, PROBES, 1);
+    return Atomics.load(this.#words, ANSWERED) === probes;
   }
 
   answer(): void {
-    Atomics.store(this.#words, ANSWERED, Atomics.load(this.#words, ASKED));
+    Atomics.store(this.#words, ANSWERED, Atomics.load(this.#words, PROBES));
   }
 }

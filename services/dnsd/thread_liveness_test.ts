@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { ThreadLiveness } from "./thread_liveness.ts";
 
 Deno.test("a Pulse is there as long as each question is answered before the next one", () => {
-  const asking = new ThreadLiveness(), answering = new ThreadLiveness(asking.memory);
-  assert.equal(asking.ask(), true);
+  const probing = new ThreadLiveness(), answering = new ThreadLiveness(probing.memory);
+  assert.equal(probing.probe(), true);
   answering.answer();
-  assert.equal(asking.ask(), true);
-  assert.equal(asking.ask(), false);
-  assert.equal(asking.ask(), false);
+  assert.equal(probing.probe(), true);
+  assert.equal(probing.probe(), false);
+  assert.equal(probing.probe(), false);
   answering.answer();
-  assert.equal(asking.ask(), true);
+  assert.equal(probing.probe(), true);
 });

@@ -14,15 +14,15 @@ import { HEADER, LOWER } from "./wire.ts";
  * @returns the first answer from that address with that id and question
  * @throws Error, on timeout and on errors of the network
  */
-export async function ask(
+export async function queryUpstream(
   { host, port }: HostPort,
   query: Uint8Array,
   questionEnd: number,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const answer = await askUdp(host, port, withId(query), questionEnd, signal);
+  const answer = await queryUdp(host, port, withId(query), questionEnd, signal);
   const isTruncated = ((answer[2] ?? 0) & 0x02) !== 0;
-  return isTruncated ? await askTcp(host, port, withId(query), questionEnd, signal) : answer;
+  return isTruncated ? await queryTcp(host, port, withId(query), questionEnd, signal) : answer;
 }
 
 function withId(query: Uint8Array): Uint8Array {
@@ -31,7 +31,7 @@ function withId(query: Uint8Array): Uint8Array {
   return copy;
 }
 
-function askUdp(
+function queryUdp(
   host: string,
   port: number,
   query: Uint8Array,
@@ -56,7 +56,7 @@ function askUdp(
   });
 }
 
-async function askTcp(
+async function queryTcp(
   hostname: string,
   port: number,
   query: Uint8Array,

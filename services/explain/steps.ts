@@ -92,7 +92,7 @@ export function absentSteps(wanted: string, refused: string, network: string, ab
  * The steps from one endpoint to another, as the hosts of both say.
  * @param said The first host's answer; a text: why it has none. @param there The other host's answer.
  */
-export function waySteps(
+export function pathSteps(
   from: Endpoint,
   to: Endpoint,
   said: HostEvidence | string,

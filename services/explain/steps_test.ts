@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Endpoint, Way } from "../agent/client/types.ts";
-import { claimSteps, waySteps } from "./steps.ts";
+import { claimSteps, pathSteps } from "./steps.ts";
 
 const endpoint = (n: number, given: Partial<Endpoint> = {}): Endpoint => ({
   id: `e${n}`,
@@ -35,7 +35,7 @@ const own: Way = { ...way, port: true };
 
 /** What is broken of the way from c1 to c2, when h1 says this. */
 function broken(other: Partial<Way>, mine: Partial<Way> = {}, to = b): string[] {
-  const steps = waySteps(a, to, { toOther: { ...way, ...other }, toOwn: { ...own, ...mine } });
+  const steps = pathSteps(a, to, { toOther: { ...way, ...other }, toOwn: { ...own, ...mine } });
   assert.ok(steps.every(({ holds, fix }) => holds !== false || fix), "what to do is said");
   return steps.filter(({ holds }) => holds === false).map(({ what, evidence }) => `${what}: ${evidence}`);
 }
@@ -43,7 +43,7 @@ function broken(other: Partial<Way>, mine: Partial<Way> = {}, to = b): string[] 
 Deno.test("each step of a way that is broken is found by itself, with its evidence", () => {
   assert.deepEqual(broken({}), []);
   const { arp: _, fdb: __, ...without } = way;
-  const none = waySteps(a, b, { toOther: without, toOwn: own }).filter(({ holds }) => holds === false);
+  const none = pathSteps(a, b, { toOther: without, toOwn: own }).filter(({ holds }) => holds === false);
   assert.deepEqual(none.map(({ what }) => what), ["ARP", "FDB"]);
   assert.deepEqual(broken({ arp: "02:00:00:00:00:09" }), [
     "ARP: 10.0.0.2 is at 02:00:00:00:00:09, and should be at 02:84:0a:00:00:02",
@@ -62,7 +62,7 @@ Deno.test("each step of a way that is broken is found by itself, with its eviden
     "MTU: packets of 1400 octets and less arrive, and vxlan0 with 1450 sends larger ones",
   ]);
   assert.deepEqual(broken({ problems: ["no veth"] }), ["agent: h1 says: no veth"]);
-  assert.deepEqual(waySteps(a, b, "no answer").map(({ holds, what }) => [holds, what]), [[false, "agent"]]);
+  assert.deepEqual(pathSteps(a, b, "no answer").map(({ holds, what }) => [holds, what]), [[false, "agent"]]);
 });
 
 Deno.test("where VXLAN ends is told by what both hosts have seen of it", () => {
@@ -71,7 +71,7 @@ Deno.test("where VXLAN ends is told by what both hosts have seen of it", () => {
   const told = (mine: Seen, its?: Seen) => {
     const said = { toOther: { ...way, reachable: false, examined: { ...none, ...mine } }, toOwn: own };
     const there = its && { toOther: { ...way, reachable: false, examined: { ...none, ...its } }, toOwn: own };
-    return waySteps(a, b, said, there).flatMap(({ holds, what, evidence }) =>
+    return pathSteps(a, b, said, there).flatMap(({ holds, what, evidence }) =>
       holds === false ? [`${what}: ${evidence}`] : []
     );
   };
@@ -88,9 +88,9 @@ Deno.test("where VXLAN ends is told by what both hosts have seen of it", () => {
 });
 
 Deno.test("on one host there are neither entries nor an underlay between two endpoints", () => {
-  const steps = waySteps(a, endpoint(2, { hostname: "h1" }), { toOther: way, toOwn: own });
+  const steps = pathSteps(a, endpoint(2, { hostname: "h1" }), { toOther: way, toOwn: own });
   assert.deepEqual(steps.map(({ what }) => what), ["network", "port"]);
-  const [, leased] = waySteps(a, b, { toOther: way, toOwn: way });
+  const [, leased] = pathSteps(a, b, { toOther: way, toOwn: way });
   assert.deepEqual([leased?.holds, leased?.evidence], [undefined, "c1 is behind a device of h1"]);
 });
 

@@ -13,7 +13,7 @@ import { messageOf } from "../common/refusal.ts";
 import { isTracing, type Span, traceparentOf } from "../common/tracing.ts";
 import { Frame, PAYLOAD_AT, writeFrame } from "../dhcpd/frame.ts";
 import { Message } from "../dhcpd/message.ts";
-import { askedName } from "../dhcpd/names.ts";
+import { requestedName } from "../dhcpd/names.ts";
 import { BOOTREQUEST, CHADDR_AT, CLIENT_PORT, ETHERNET, Opt, SERVER_PORT } from "../dhcpd/numbers.ts";
 import { type EncodedOptions, networkOptions } from "../dhcpd/options.ts";
 import { destination, type Reply, ReplyWriter } from "../dhcpd/reply.ts";
@@ -27,7 +27,7 @@ const SLOTS = 64, SIZE = 2048;
 /** A message that waited in the socket for longer, in ms, is dropped: its client has asked again. */
 const MOST_WAITED = 2000;
 /** The most questions whose answer is awaited, and for how long, in ms: dhcpd sends none that is older. */
-const MOST_ASKED = 4096, PATIENCE = 12_000;
+const MOST_PENDING = 4096, PATIENCE = 12_000;
 const STOP = 0xffffffff;
 /**
  * Pauses in ms before a reply is tried again where the port is not ready to send: a client may ask as soon as its link is up, and
@@ -47,7 +47,7 @@ interface Served {
 }
 
 /** A question whose answer is awaited. */
-interface Asked {
+interface PendingQuery {
   readonly network: string;
   readonly message: Message;
   readonly port: number;
@@ -82,13 +82,13 @@ export class DhcpPorts implements DhcpAnswerer {
     ...{ asked: 0, answered: 0, malformed: 0, tunnel: 0, relayed: 0, "not-for-us": 0, "wrong-sender": 0 },
     ...{ late: 0, limited: 0, unsent: 0 },
   };
-  readonly #ask: (question: DhcpQuery) => boolean;
+  readonly #sendQuery: (question: DhcpQuery) => boolean;
   readonly #onTrouble: (what: string) => void;
   readonly #epoll = new Epoll();
   readonly #stop = new EventFd();
   readonly #networks = new Map<string, Served>();
   readonly #byToken = new Map<number, Served>();
-  readonly #asked = new Map<number, Asked>();
+  readonly #pending = new Map<number, PendingQuery>();
   readonly #limits = new PortLimits();
   readonly #traces = isTracing ? new DhcpTraces() : undefined;
   readonly #batch = new FrameBatch(SLOTS, SIZE);
@@ -104,11 +104,11 @@ export class DhcpPorts implements DhcpAnswerer {
   #closed = false;
 
   /**
-   * @param ask Sends a question to the agent; false when it cannot be sent.
+   * @param #sendQuery Sends a question to the agent; false when it cannot be sent.
    * @param onTrouble Called with a sentence.
    */
-  constructor(ask: (question: DhcpQuery) => boolean, onTrouble: (what: string) => void) {
-    this.#ask = ask;
+  constructor(sendQuery: (question: DhcpQuery) => boolean, onTrouble: (what: string) => void) {
+    this.#sendQuery = sendQuery;
     this.#onTrouble = onTrouble;
     this.#epoll.add(this.#stop.fd, STOP);
     this.#running = this.#run();
@@ -154,21 +154,21 @@ export class DhcpPorts implements DhcpAnswerer {
 
   /** Sends what the agent has decided, to the client that has asked. */
   answer({ kind: _, network, question, ...decided }: AgentReply): void {
-    const asked = this.#asked.get(question), served = this.#networks.get(network);
-    if (!asked || !served || asked.network !== network) return;
-    this.#asked.delete(question);
+    const pending = this.#pending.get(question), served = this.#networks.get(network);
+    if (!pending || !served || pending.network !== network) return;
+    this.#pending.delete(question);
     const options = decided.type === 6 ? {} : { options: this.#optionsOf(served) };
-    this.#sendWhenReady(served, asked, { ...decided, ...options } as Reply, 0);
+    this.#sendWhenReady(served, pending, { ...decided, ...options } as Reply, 0);
   }
 
   /** @param tries How often the port was not ready. */
-  #sendWhenReady(served: Served, asked: Asked, reply: Reply, tries: number): void {
+  #sendWhenReady(served: Served, pending: PendingQuery, reply: Reply, tries: number): void {
     const pause = PAUSES[tries];
-    if (pause === undefined || isRunning(served.fd, asked.port)) return this.#send(served, asked, reply);
-    if (this.#timers.size >= MOST_ASKED) return void this.counts.unsent++;
+    if (pause === undefined || isRunning(served.fd, pending.port)) return this.#send(served, pending, reply);
+    if (this.#timers.size >= MOST_PENDING) return void this.counts.unsent++;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      if (served.fd >= 0) this.#sendWhenReady(served, asked, reply, tries + 1);
+      if (served.fd >= 0) this.#sendWhenReady(served, pending, reply, tries + 1);
     }, pause);
     this.#timers.add(timer);
   }
@@ -181,7 +181,7 @@ export class DhcpPorts implements DhcpAnswerer {
     return options;
   }
 
-  #send({ fd }: Served, { message, port, traced }: Asked, reply: Reply): void {
+  #send({ fd }: Served, { message, port, traced }: PendingQuery, reply: Reply): void {
     const to = destination(message, reply), out = this.#out, sourceMac = interfaceMac(fd, BRIDGE);
     if (!sourceMac) return void this.counts.unsent++;
     const length = this.#writer.write(out.buffer, PAYLOAD_AT, message, reply);
@@ -254,9 +254,9 @@ export class DhcpPorts implements DhcpAnswerer {
     const optional = {
       requested: message.u32(Opt.requestedAddress),
       server: message.u32(Opt.serverId),
-      name: askedName(message)?.slice(0, 255),
+      name: requestedName(message)?.slice(0, 255),
     };
-    const asks: DhcpQuery = {
+    const query: DhcpQuery = {
       kind: "ask",
       network: served.id,
       question,
@@ -270,24 +270,26 @@ export class DhcpPorts implements DhcpAnswerer {
       ...optional,
       ...message.has(Opt.rapidCommit) ? { rapid: true } : {},
     };
-    const span = this.#traces?.begin(asks), traceparent = traceparentOf(span);
-    if (!this.#ask(traceparent === undefined ? asks : { ...asks, traceparent })) return void counts.unsent++;
+    const span = this.#traces?.begin(query), traceparent = traceparentOf(span);
+    if (!this.#sendQuery(traceparent === undefined ? query : { ...query, traceparent })) {
+      return void counts.unsent++;
+    }
     counts.asked++;
     this.#remember(question, {
       network: served.id,
       message: message.copy(),
       port: port.index,
       at: performance.now(),
-      traced: span && { question: asks, span },
+      traced: span && { question: query, span },
     });
   }
 
-  #remember(question: number, asked: Asked): void {
-    for (const [old, { at }] of this.#asked) {
-      if (this.#asked.size < MOST_ASKED && asked.at - at < PATIENCE) break;
-      this.#asked.delete(old);
+  #remember(question: number, pending: PendingQuery): void {
+    for (const [old, { at }] of this.#pending) {
+      if (this.#pending.size < MOST_PENDING && pending.at - at < PATIENCE) break;
+      this.#pending.delete(old);
     }
-    this.#asked.set(question, asked);
+    this.#pending.set(question, pending);
   }
 
   async close(): Promise<void> {

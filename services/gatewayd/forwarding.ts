@@ -100,10 +100,10 @@ export class Forwarding {
     network: () => ForwardingNetwork | undefined,
     room: number,
   ): Promise<Uint8Array | undefined> {
-    const { counters } = this.#options, before = this.#underWay.get(id) ?? 0, asking = network();
-    if (!asking) return undefined;
+    const { counters } = this.#options, before = this.#underWay.get(id) ?? 0, source = network();
+    if (!source) return undefined;
     // The name may be in the network by now.
-    const here = this.#answerHere(asking, query, room);
+    const here = this.#answerHere(source, query, room);
     if (here !== FORWARD) return here;
     if (before >= MOST_OF_ONE) {
       counters.add(COUNTER.overload);
@@ -122,7 +122,7 @@ export class Forwarding {
       }
       counters.answered(RCODE.SERVFAIL);
       this.#scratch.set(query);
-      const length = this.#of(asking).fail(this.#scratch, 0, query.length, RCODE.SERVFAIL);
+      const length = this.#of(source).fail(this.#scratch, 0, query.length, RCODE.SERVFAIL);
       return length === DROP ? undefined : this.#scratch.slice(0, length);
     } finally {
       const left = (this.#underWay.get(id) ?? 1) - 1;
@@ -132,12 +132,12 @@ export class Forwarding {
   }
 
   #answerHere(
-    asking: ForwardingNetwork,
+    source: ForwardingNetwork,
     query: Uint8Array,
     room: number,
   ): Uint8Array | undefined | typeof FORWARD {
     this.#scratch.set(query);
-    const length = this.#of(asking).answer(this.#scratch, 0, query.length, room, room === UDP_MAX);
+    const length = this.#of(source).answer(this.#scratch, 0, query.length, room, room === UDP_MAX);
     if (length === FORWARD) return FORWARD;
     return length === DROP ? undefined : this.#scratch.slice(0, length);
   }

@@ -81,7 +81,7 @@ export class Networks {
       maxForwarded: resolvers.length ? MOST_FORWARDED : 0,
       onForward: (query) => {
         const id = this.#served.entries().find(([, { zones }]) => zones?.number === query.socket)?.[0] ?? "";
-        this.#forwarding.forward(query, id, () => this.#asking(id));
+        this.#forwarding.forward(query, id, () => this.#forwardingNetwork(id));
       },
     });
     this.#forwarding = new Forwarding({
@@ -92,7 +92,7 @@ export class Networks {
     });
   }
 
-  #asking(id: string): ForwardingNetwork | undefined {
+  #forwardingNetwork(id: string): ForwardingNetwork | undefined {
     const { zones, sockets } = this.#served.get(id) ?? {};
     return zones && { reader: zones.zones.table.reader, udp: sockets?.udp, forwards: zones.forwards };
   }
@@ -271,7 +271,7 @@ export class Networks {
     this.#scratch.set(query);
     counters.add(COUNTER.queries);
     const length = answerer.answer(this.#scratch, 0, query.length, TCP_MAX, false);
-    if (length === FORWARD) return this.#forwarding.answer(query, id, () => this.#asking(id));
+    if (length === FORWARD) return this.#forwarding.answer(query, id, () => this.#forwardingNetwork(id));
     if (length === DROP) {
       counters.add(COUNTER.dropped);
       return undefined;

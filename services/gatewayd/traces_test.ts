@@ -19,26 +19,26 @@ function setUp() {
     };
   };
   const traces = new DhcpTraces(start);
-  const ask = (more: Partial<DhcpQuery>): DhcpQuery => ({
+  const query = (more: Partial<DhcpQuery>): DhcpQuery => ({
     ...{ kind: "ask", network: "blue", question: 1, port: "tap0", type: Type.discover, ciaddr: 0, source: 0 },
     ...{ mac: "52:54:00:00:00:01", unicast: false, received: 5 },
     ...more,
   });
-  const asked = (more: Partial<DhcpQuery> = {}) => traces.begin(ask(more)) as Span;
-  const answered = (more: Partial<DhcpQuery> = {}) => traces.answered(asked(more), ask(more));
-  return { asked, answered, told };
+  const begun = (more: Partial<DhcpQuery> = {}) => traces.begin(query(more)) as Span;
+  const answered = (more: Partial<DhcpQuery> = {}) => traces.answered(begun(more), query(more));
+  return { begun, answered, told };
 }
 
 Deno.test("a REQUEST for what was offered is in the trace of the DISCOVER that was answered, and no other message is", () => {
-  const { asked, answered, told } = setUp();
+  const { begun, answered, told } = setUp();
   const request = { type: Type.request, server: 1 }, other = "52:54:00:00:00:02";
-  asked({ mac: other });
-  asked({ ...request, mac: other });
+  begun({ mac: other });
+  begun({ ...request, mac: other });
   answered();
   answered({ type: Type.request });
   answered();
   answered(request);
-  asked(request);
+  begun(request);
   assert.deepEqual(told.filter((line) => !line.endsWith("end")), [
     "1 DHCP discover at 5 under none",
     "2 DHCP request at 5 under none",

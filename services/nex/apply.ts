@@ -1,6 +1,6 @@
 /** Plans a whole YAML spec: networks and lists of members. */
 import type { NexNetworkRecord } from "../store/records.ts";
-import { addMembers, askedAddresses, type MemberRequest, refuseUnshared } from "./members.ts";
+import { addMembers, type MemberRequest, refuseUnshared, requestedAddresses } from "./members.ts";
 import { type Action, addNetwork } from "./networks.ts";
 import { RefusedObjects, type SpecObject } from "./refused_objects.ts";
 import type { Draft } from "./steps.ts";
@@ -31,7 +31,7 @@ export function applySpec(
   lists: readonly MemberListRequest[],
 ): Applied[] {
   const refused = new RefusedObjects(), { attempt } = refused;
-  const reserved = askedAddresses(lists.flatMap(({ list }) => list));
+  const reserved = requestedAddresses(lists.flatMap(({ list }) => list));
   const wrong = new Set<string>();
   const applied: Applied[] = networks.flatMap((network) => {
     const { name } = network;

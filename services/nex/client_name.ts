@@ -30,14 +30,14 @@ const reserved = /^(ns|localhost|localdomain|wpad|isatap|_[^.]*)(\.|$)/;
 /**
  * A client's name: its member's, else the one that it asks for, else the one that it had.
  *
- * @param asked A label, a name in the network's domain, or text to make a label of; undefined: none.
+ * @param requested A label, a name in the network's domain, or text to make a label of; undefined: none.
  * @param now Seconds since the epoch, by a clock that is right; undefined: no name is taken over from another client.
  */
 export function nameClient(
   view: LeaseSpace,
   { network, member }: { readonly network: Network; readonly member: Member | undefined },
   mac: string,
-  asked: string | undefined,
+  requested: string | undefined,
   now?: number,
 ): ClientName {
   if (member?.record.name) return { name: member.name, from: [] };
@@ -47,8 +47,8 @@ export function nameClient(
   const others = (name: string) => view.membersNamed(name).filter((holder) => holder.mac !== mac);
   const had = member?.record.hostname;
   const kept = had && !isReserved(had) && !others(had).length ? had : undefined;
-  if (asked === undefined) return { name: kept, from: [] };
-  const exact = qualifyName(asked, domain), cleaned = cleanLabel(asked);
+  if (requested === undefined) return { name: kept, from: [] };
+  const exact = qualifyName(requested, domain), cleaned = cleanLabel(requested);
   const name = exact ?? (cleaned && qualifyName(cleaned, domain));
   if (!name || isReserved(name)) return { name: kept, what: "unusable", from: [] };
   const from = others(name);

@@ -47,7 +47,7 @@ function openLab() {
 
 Deno.test("A name that is no label is made one: lower-case, a hyphen for each run of anything else", () => {
   const it = openLab();
-  const cases: [asked: string, label: string | undefined][] = [
+  const cases: [requested: string, label: string | undefined][] = [
     ["ppj's iPad", "ppj-s-ipad"],
     ["Jim's  (2nd) Phone!", "jim-s-2nd-phone"],
     ["-Living_Room TV-", "living-room-tv"],
@@ -64,8 +64,12 @@ Deno.test("A name that is no label is made one: lower-case, a hyphen for each ru
     ["build_01", "build_01"],
   ];
   let now = 1000;
-  for (const [asked, label] of cases) {
-    assert.equal(it.lease(first, now += FULL, asked), label && `${label}.mini.net`, JSON.stringify(asked));
+  for (const [requested, label] of cases) {
+    assert.equal(
+      it.lease(first, now += FULL, requested),
+      label && `${label}.mini.net`,
+      JSON.stringify(requested),
+    );
     const step = planLeaseEnd(it.view, it.view.member(first) ?? assert.fail(), now);
     assert(step && it.store.write(step).committed);
     assert.deepEqual(it.keys().filter((key) => key.startsWith("/member/name/")), [
@@ -76,8 +80,8 @@ Deno.test("A name that is no label is made one: lower-case, a hyphen for each ru
 
 Deno.test("A name by which others find services is refused after cleaning too", () => {
   const it = openLab();
-  for (const asked of ["wpad!", "'ns'", " localhost ", "WPAD ", "isatap\u0000", "_acme-challenge"]) {
-    assert.equal(it.lease(first, 1000, asked), undefined, asked);
+  for (const requested of ["wpad!", "'ns'", " localhost ", "WPAD ", "isatap\u0000", "_acme-challenge"]) {
+    assert.equal(it.lease(first, 1000, requested), undefined, requested);
   }
 });
 
@@ -101,12 +105,12 @@ Deno.test("What a client asked for stays visible where it got another name or no
 
 Deno.test("nameClient() says what came of a name", () => {
   const it = openLab();
-  const what = (asked: string | undefined, now?: number) => {
+  const what = (requested: string | undefined, now?: number) => {
     const { name, what } = nameClient(
       it.view,
       placeClient(it.view, { mac: second }) ?? assert.fail(),
       second,
-      asked,
+      requested,
       now,
     );
     return [name, what];

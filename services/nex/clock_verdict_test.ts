@@ -3,7 +3,7 @@ import { compareClock } from "./clock_verdict.ts";
 
 const HOURS = 3_600_000;
 
-Deno.test("judgeClock(): a process that is alone, or agrees with most others, is right", () => {
+Deno.test("compareClock(): a process that is alone, or agrees with most others, is right", () => {
   assert.deepEqual(compareClock([]), { verdict: "right", offset: 0 });
   assert.deepEqual(compareClock([20]), { verdict: "right", offset: 20 });
   assert.deepEqual(compareClock([0, 5 * HOURS]), { verdict: "right", offset: 0 });
@@ -11,14 +11,14 @@ Deno.test("judgeClock(): a process that is alone, or agrees with most others, is
   assert.deepEqual(compareClock([12_000, 12_000]), { verdict: "right", offset: 12_000 });
 });
 
-Deno.test("judgeClock(): the outlier alone is wrong", () => {
+Deno.test("compareClock(): the outlier alone is wrong", () => {
   assert.deepEqual(compareClock([5 * HOURS, 5 * HOURS + 3]), { verdict: "wrong", offset: 5 * HOURS });
   assert.equal(compareClock([-31_000, -31_001]).verdict, "wrong");
   assert.equal(compareClock([-29_000, -29_001]).verdict, "right");
   assert.equal(compareClock([-5 * HOURS, -5 * HOURS, -5 * HOURS, 0]).verdict, "wrong");
 });
 
-Deno.test("judgeClock(): of two that disagree, and of two halves, none is right", () => {
+Deno.test("compareClock(): of two that disagree, and of two halves, none is right", () => {
   assert.deepEqual(compareClock([5 * HOURS]), { verdict: "apart", offset: 5 * HOURS });
   assert.deepEqual(compareClock([-5 * HOURS]), { verdict: "apart", offset: -5 * HOURS });
   assert.equal(compareClock([10, 5 * HOURS, 5 * HOURS]).verdict, "apart");

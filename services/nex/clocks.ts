@@ -77,14 +77,14 @@ export class Clocks implements LeaseClock {
   /** The revision of this process's first time under its id; 0: none was published yet. */
   #first = 0;
   #firstAt = Infinity;
-  #judgement: ClockComparison = { verdict: "unknown", offset: 0 };
+  #comparison: ClockComparison = { verdict: "unknown", offset: 0 };
   #compared = false;
   #uncomparedSince = performance.now();
   /** Why the last time could not be published, or the etcd lease not be kept. */
   #failure: string | undefined;
   /** Why others' times cannot be read. */
   #unread: string | undefined;
-  readonly #judged = Promise.withResolvers<void>();
+  readonly #settled = Promise.withResolvers<void>();
   readonly #check: ReturnType<typeof setInterval>;
   readonly #rhythm = new PublishSchedule();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -117,7 +117,7 @@ export class Clocks implements LeaseClock {
       onTrouble: (reason) => this.#failure = reason,
     });
     this.#check = setInterval(() => {
-      if (!this.#compared) this.#judge();
+      if (!this.#compared) this.#compare();
       // The clock was set, or the machine slept: this process's time may be wrong, or right again.
       if (Math.abs(this.#clock.stepped - this.#steppedThen) > NOISE) this.#publishSoon();
     }, CHECK);
@@ -125,7 +125,7 @@ export class Clocks implements LeaseClock {
 
   /** The time, in ms since the epoch; that of most other clocks where this process's own is known to be wrong. */
   now(): number {
-    const { verdict, offset } = this.#judgement;
+    const { verdict, offset } = this.#comparison;
     return this.#clock.now() + (verdict === "wrong" ? offset : 0);
   }
 
@@ -134,7 +134,7 @@ export class Clocks implements LeaseClock {
    * system's present time counts too, and the times of processes that are ahead.
    */
   get latest(): number {
-    const now = this.now(), own = this.#clock.now(), { verdict } = this.#judgement;
+    const now = this.now(), own = this.#clock.now(), { verdict } = this.#comparison;
     let latest = verdict === "wrong" ? now : now + Math.max(0, this.#clock.stepped);
     for (const time of [own, ...[...this.#peers.values()].map((peer) => own + minimumLead(peer))]) {
       const ahead = time - now;
@@ -148,17 +148,17 @@ export class Clocks implements LeaseClock {
   }
 
   get verdict(): ClockVerdict {
-    return this.#judgement.verdict;
+    return this.#comparison.verdict;
   }
 
   /** How far most other clocks are ahead of this process's, in ms. */
   get offset(): number {
-    return this.#judgement.offset;
+    return this.#comparison.offset;
   }
 
   /** Resolves when there is a verdict, or after `ms`. */
-  async judged(ms: number): Promise<void> {
-    await deadline(this.#judged.promise, ms);
+  async settled(ms: number): Promise<void> {
+    await deadline(this.#settled.promise, ms);
   }
 
   /** For how long, in ms, and why the clock could not be compared; undefined where it was, or was tried for a short time only. */
@@ -215,25 +215,25 @@ export class Clocks implements LeaseClock {
       // Its clock may be behind, which it finds out from this process's time only.
       if (time - now < -NOISE) this.#rhythm.answer(performance.now());
     }
-    this.#judge();
+    this.#compare();
     this.#arm();
   }
 
-  #judge(): void {
+  #compare(): void {
     const { log } = this.options, peers = [...this.#peers.values()];
     const late = performance.now() - this.#firstAt > PATIENCE;
     const compared = this.#compared = this.#first > 0 &&
       (late || peers.every((peer) => hasEnoughSamples(peer, this.#first)));
-    const before = this.#judgement.verdict;
-    this.#judgement = compared
+    const before = this.#comparison.verdict;
+    this.#comparison = compared
       ? compareClock(peers.map((peer) => {
         const difference = Math.max(0, minimumLead(peer)) - peer.behind;
         return Math.abs(difference) < NOISE ? 0 : difference;
       }))
       : { verdict: this.uncompared ? "apart" : "unknown", offset: 0 };
-    const { verdict, offset } = this.#judgement;
+    const { verdict, offset } = this.#comparison;
     if (!this.#agree) this.#publishNext();
-    if (verdict !== "unknown") this.#judged.resolve();
+    if (verdict !== "unknown") this.#settled.resolve();
     if (verdict === before) return;
     const by = differenceOf(offset), others = this.#peers.size;
     if (verdict === "wrong") {
@@ -249,7 +249,7 @@ export class Clocks implements LeaseClock {
 
   /** True when no clock differs by as much as is reported. */
   get #agree(): boolean {
-    return this.#judgement.verdict === "right" &&
+    return this.#comparison.verdict === "right" &&
       [...this.#peers.values()].every((peer) => Math.max(minimumLead(peer), peer.behind) <= TOLD_MS);
   }
 
@@ -322,7 +322,7 @@ export class Clocks implements LeaseClock {
       this.#first = outcome.revision;
       this.#firstAt = performance.now();
     }
-    this.#judge();
+    this.#compare();
   }
 
   /** Starts the comparison with all other clocks again. */
@@ -335,7 +335,7 @@ export class Clocks implements LeaseClock {
 
   /** Adopts the system's time where it has been set to that of most other clocks. */
   #adopted(): boolean {
-    const { verdict, offset } = this.#judgement, { stepped } = this.#clock;
+    const { verdict, offset } = this.#comparison, { stepped } = this.#clock;
     if (!this.#compared || verdict !== "wrong" && verdict !== "apart") return false;
     if (Math.abs(offset - stepped) > Math.abs(offset) / 2) return false;
     this.options.log.warn(

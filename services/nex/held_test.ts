@@ -24,9 +24,9 @@ const HOURS = 4 * 3600;
 function leased(network = { ...mini, Range4: range(12), macRange: guests }) {
   const it = lab();
   it.do((d) => applySpec(d, [network], [{ net: "mini", list: [{ mac: desk }], force: false }]));
-  const lease = (mac: string, now: number, asked?: string) => {
+  const lease = (mac: string, now: number, requested?: string) => {
     const place = placeClient(it.view, { mac }) ?? assert.fail(`${mac} has no place`);
-    const address = asked ? Ip.parse(asked) : addressFor(it.view, place, mac);
+    const address = requested ? Ip.parse(requested) : addressFor(it.view, place, mac);
     const planned = planLease(it.view, place, { mac, address, now });
     if (planned.kind === "commit") assert(it.store.write(planned.plan).committed);
     return planned.kind === "commit" ? planned.address.toString() : planned.kind;

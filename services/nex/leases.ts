@@ -109,13 +109,13 @@ export function addressFor(
   view: LeaseSpace,
   { network, member }: Placement,
   mac: string,
-  asked?: Ip,
+  requested?: Ip,
   offered: Offered = { has: () => false, begin: (lowest) => lowest },
 ): Ip | undefined {
   const own = ownAddress(view, network, member) ?? heldAddress(view, network, mac);
   if (own) return own;
   const former = view.formerAddressOf(mac, network);
-  for (const wish of [former ? Ip.tryParse(former) : undefined, asked]) {
+  for (const wish of [former ? Ip.tryParse(former) : undefined, requested]) {
     if (wish?.family === 4 && isFree(view, network, wish.u32) && !offered.has(wish.u32)) return wish;
   }
   if (!network.range4) return undefined;
@@ -184,14 +184,14 @@ export function planLease(view: LeaseSpace, placement: Placement, request: Lease
   }
 
   const wanted = now + network.leaseSeconds;
-  const asked = request.hostname;
-  const { name, what, from } = nameClient(view, placement, mac, asked, request.trustedNow);
+  const requested = request.hostname;
+  const { name, what, from } = nameClient(view, placement, mac, requested, request.trustedNow);
   const hostname = member?.record.name ? undefined : name;
-  const told = asked === undefined
+  const told = requested === undefined
     ? member?.record.client_name
-    : asIs(asked, name, network)
+    : asIs(requested, name, network)
     ? undefined
-    : asked;
+    : requested;
   const text = address.toString();
   // A lease may have outlived its membership: then its end is with the address that is held for it.
   const held = leaseOn(view, network, mac, text).expires?.seconds ?? 0;
@@ -213,8 +213,8 @@ export function planLease(view: LeaseSpace, placement: Placement, request: Lease
 }
 
 /** True for a name that is exactly the one that the client asks for. */
-function asIs(asked: string, name: string | undefined, { domain }: Network): boolean {
-  return name !== undefined && name === qualifyName(asked, domain);
+function asIs(requested: string, name: string | undefined, { domain }: Network): boolean {
+  return name !== undefined && name === qualifyName(requested, domain);
 }
 
 /** Plans the end of a client's lease, because the client has released it (DHCPRELEASE) or because its time is over. */

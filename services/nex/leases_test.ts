@@ -177,9 +177,9 @@ Deno.test("A client does not get a name by which others find services, nor keeps
 
 Deno.test("nameClient() gives the name that the lease will have", () => {
   const it = openLab();
-  const name = (mac: string, asked?: string) => {
+  const name = (mac: string, requested?: string) => {
     const place = placeClient(it.view, { mac });
-    return place && nameClient(it.view, place, mac, asked).name;
+    return place && nameClient(it.view, place, mac, requested).name;
   };
   assert.equal(name(whiskey, "other"), "whiskey.mini.net");
   assert.equal(name(stranger, "Laptop"), "laptop.mini.net");

@@ -29,7 +29,7 @@ export type MemberUpdate = MemberRequest;
 export interface AddOptions {
   /** Members that exist with other contents are replaced. */
   readonly force?: boolean;
-  /** Addresses that other members are to have: see {@link askedAddresses}. */
+  /** Addresses that other members are to have: see {@link requestedAddresses}. */
   readonly reserved?: ReadonlySet<number>;
   /**
    * Present: a name that another member has becomes shared with it, and this is called with a sentence about it.
@@ -41,7 +41,7 @@ export interface AddOptions {
 }
 
 /** The IPv4 addresses that are asked for by name, as 32-bit values: members without one are given others. */
-export function askedAddresses(list: readonly MemberRequest[]): Set<number> {
+export function requestedAddresses(list: readonly MemberRequest[]): Set<number> {
   const ips = list.flatMap(({ ip4 }) => (ip4 && Ip.tryParse(ip4)) || []);
   return new Set(ips.flatMap((ip) => ip.family === 4 ? ip.u32 : []));
 }
@@ -60,43 +60,45 @@ export function addMembers(
 ): { name: string; mac: string; action: Action }[] {
   const network = findNetwork(draft, net);
   const { attempt = atFirst } = options, part = (mac: string) => ({ kind: "Member", net, mac }) as const;
-  const asked = list.flatMap((request) =>
+  const requests = list.flatMap((request) =>
     attempt(part(request.mac), () => checkRequest(network, request)) ?? []
   );
-  refuseTwice(asked);
-  const complete = { reserved: askedAddresses(list), ...options };
-  return asked.flatMap((a) => {
+  refuseTwice(requests);
+  const complete = { reserved: requestedAddresses(list), ...options };
+  return requests.flatMap((a) => {
     const { mac, name = mac } = a;
     const action = attempt(part(mac), () => addMember(draft, network, a, complete));
     return action === undefined ? [] : { name, mac, action };
   });
 }
 
-function addMember(draft: Draft, network: Network, asked: MemberRequest, options: AddOptions): Action {
-  const before = draft.member(asked.mac, network.name);
-  const field = (f: string) => `member ${asked.mac}: ${f}`;
+function addMember(draft: Draft, network: Network, request: MemberRequest, options: AddOptions): Action {
+  const before = draft.member(request.mac, network.name);
+  const field = (f: string) => `member ${request.mac}: ${f}`;
   const listed = before && !before.dynamic;
-  const difference = listed && differs(before, asked);
+  const difference = listed && differs(before, request);
   if (listed && difference && !options.force) {
     throw new Refusal(
       "exists",
-      `member ${asked.mac} exists with another ${difference} (${describe(before)}); replace it with --force`,
+      `member ${request.mac} exists with another ${difference} (${
+        describe(before)
+      }); replace it with --force`,
     );
   }
-  const shared = asked.shared ?? before?.record.shared ?? false;
+  const shared = request.shared ?? before?.record.shared ?? false;
   if (listed && !difference && shared === (before.record.shared ?? false)) return "unchanged";
-  refuseTakenAddress(draft, network, asked, field);
+  refuseTakenAddress(draft, network, request, field);
   const own = before?.ip4 ? Ip.tryParse(before.ip4) : undefined;
-  const stays = own && network.subnet4?.contains(own) && (!asked.ip4 || asked.ip4 === before?.ip4);
+  const stays = own && network.subnet4?.contains(own) && (!request.ip4 || request.ip4 === before?.ip4);
   const kept = stays ? before?.record.ip4 : undefined;
-  const given = asked.ip4 ??
+  const given = request.ip4 ??
     (network.range4 && !kept
-      ? giveAddress(draft, network, asked.mac, options.reserved).toString()
+      ? giveAddress(draft, network, request.mac, options.reserved).toString()
       : undefined);
-  const ip4 = kept ?? (given === undefined ? undefined : leaseOn(draft, network, asked.mac, given));
+  const ip4 = kept ?? (given === undefined ? undefined : leaseOn(draft, network, request.mac, given));
   const { dynamic: _, shared: __, hostname, name: ___, ip4: ____, ip6: _____, ...unknown } = before?.record ??
     {} as MemberRecord;
-  const others = asked.name ? freeName(draft, asked.name, asked.mac) : [];
+  const others = request.name ? freeName(draft, request.name, request.mac) : [];
   const share = others.length > 0 && options.onShared;
   if (share) {
     for (const other of others) {
@@ -104,16 +106,16 @@ function addMember(draft: Draft, network: Network, asked: MemberRequest, options
     }
     const named = others.slice(0, 3).map((other) => `${other.mac} of network ${draft.netOf(other)}`);
     const more = others.length > named.length ? ` and ${others.length - named.length} more` : "";
-    share(`the name ${asked.name} of member ${asked.mac} is also that of ${named.join(", ")}${more}`);
+    share(`the name ${request.name} of member ${request.mac} is also that of ${named.join(", ")}${more}`);
   }
-  draft.setMember(asked.mac, before, {
+  draft.setMember(request.mac, before, {
     ...unknown,
-    mac: asked.mac,
+    mac: request.mac,
     net: network.name,
-    ...asked.name ? { name: asked.name } : hostname ? { hostname } : {},
+    ...request.name ? { name: request.name } : hostname ? { hostname } : {},
     ...shared || share ? { shared: true } : {},
     ...ip4 ? { ip4 } : {},
-    ...asked.ip6 ? { ip6: { address: asked.ip6 } } : {},
+    ...request.ip6 ? { ip6: { address: request.ip6 } } : {},
   });
   return listed ? "updated" : "created";
 }
@@ -155,7 +157,7 @@ export function updateMembers(
     given: update,
   }));
   refuseTwice(updates);
-  const reserved = askedAddresses(updates);
+  const reserved = requestedAddresses(updates);
   for (const update of updates) {
     const field = (f: string) => `member ${update.mac}: ${f}`;
     const before = draft.member(update.mac, network.name);
@@ -257,26 +259,28 @@ export function firstTwice(values: readonly string[]): string | undefined {
 function refuseTakenAddress(
   draft: Draft,
   network: Network,
-  asked: MemberRequest,
+  request: MemberRequest,
   field: (f: string) => string,
   force = false,
 ): void {
   for (const f of ["ip4", "ip6"] as const) {
-    const address = asked[f];
+    const address = request[f];
     const holder = address && draft.memberAt(address);
-    if (holder && !(holder.mac === asked.mac && draft.netOf(holder) === network.name)) {
+    if (holder && !(holder.mac === request.mac && draft.netOf(holder) === network.name)) {
       throw new Refusal(
         "exists",
         `${field(f)}: ${address} belongs to ${whose(holder)} already${leaseOf(holder)}`,
       );
     }
   }
-  const held = asked.ip4 ? draft.withheld.get(asked.ip4) : undefined;
-  if (!asked.ip4 || !held?.leased || force || !stillRuns(held.until, draft.now)) return;
-  if (isHeldFor(draft, network, asked.mac, asked.ip4)) return;
+  const held = request.ip4 ? draft.withheld.get(request.ip4) : undefined;
+  if (!request.ip4 || !held?.leased || force || !stillRuns(held.until, draft.now)) return;
+  if (isHeldFor(draft, network, request.mac, request.ip4)) return;
   throw new Refusal(
     "exists",
-    `${field("ip4")}: ${asked.ip4} is held for ${held.mac}, whose lease runs until ${timeOf(held.until)}; ` +
+    `${field("ip4")}: ${request.ip4} is held for ${held.mac}, whose lease runs until ${
+      timeOf(held.until)
+    }; ` +
       "take it all the same with: nex set member ip4 --force",
   );
 }
@@ -307,11 +311,11 @@ function freeName(draft: Draft, name: string, mac: string): Member[] {
 /** The first field in which a member differs from the request, where an address that is not given may be any. */
 function differs(
   before: { record: MemberRecord; ip4: string | undefined },
-  asked: MemberRequest,
+  request: MemberRequest,
 ): string | undefined {
-  if ((before.record.name ?? "").toLowerCase() !== (asked.name ?? "")) return "name";
-  if (asked.ip4 && asked.ip4 !== before.ip4) return "ip4";
-  if ((before.record.ip6?.address ?? "") !== (asked.ip6 ?? "")) return "ip6";
+  if ((before.record.name ?? "").toLowerCase() !== (request.name ?? "")) return "name";
+  if (request.ip4 && request.ip4 !== before.ip4) return "ip4";
+  if ((before.record.ip6?.address ?? "") !== (request.ip6 ?? "")) return "ip6";
   return undefined;
 }
 

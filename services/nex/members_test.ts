@@ -132,9 +132,9 @@ Deno.test("a reservation of a leased address is refused, naming by whom and unti
     message:
       /ip4: 10\.0\.0\.20 belongs to 02:aa:00:00:00:01 \(laptop\.mini\.net\) already, with a lease until 2027-01-15T08:00:00\.000Z$/,
   };
-  const asked = [{ mac: "00:00:11:11:00:01", ip4: "10.0.0.20" }];
-  assert.throws(() => it.do((d) => updateMembers(d, "mini", asked)), refusal);
-  assert.throws(() => it.do((d) => addMembers(d, "mini", asked, { force: true })), refusal);
+  const requests = [{ mac: "00:00:11:11:00:01", ip4: "10.0.0.20" }];
+  assert.throws(() => it.do((d) => updateMembers(d, "mini", requests)), refusal);
+  assert.throws(() => it.do((d) => addMembers(d, "mini", requests, { force: true })), refusal);
   assert.deepEqual(it.do((d) => addMembers(d, "mini", [{ mac, ip4: "10.0.0.20" }]))[0]?.action, "created");
   assert.equal(it.view.member(mac)?.expires, 1_800_000_000, "its lease goes on");
 });

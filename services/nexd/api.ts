@@ -117,10 +117,10 @@ export function nexApi(
         await both.apply({ networks: [network], members: [], dryRun: false }, { update: false });
         return done;
       }
-      const asked = networkFrom(network);
+      const requested = networkFrom(network);
       if (view.deleted.has(name)) await nex.sweepNetwork(name);
-      await nex.change((draft) => addNetwork(draft, asked));
-      warnOfOptions(asked);
+      await nex.change((draft) => addNetwork(draft, requested));
+      warnOfOptions(requested);
       return done;
     },
     async UpdateNetwork(update) {
@@ -165,19 +165,19 @@ export function nexApi(
         return done;
       }
       // Nex's own client does not know the field that says whether a name is shared.
-      const asked = list.map(memberFrom).map((m) => ({ ...m, shared: m.shared || undefined }));
+      const requested = list.map(memberFrom).map((m) => ({ ...m, shared: m.shared || undefined }));
       const shared = await nex.change((draft) => {
         const told: string[] = [];
-        addMembers(draft, net, asked, { force, onShared: (what) => told.push(what) });
+        addMembers(draft, net, requested, { force, onShared: (what) => told.push(what) });
         return told;
       });
       for (const what of shared) warn(what);
       return done;
     },
     async UpdateMembers({ net, list, force }) {
-      const asked = list.map(updateFrom), named = await found(net);
-      if (named) await named.members(net, (draft) => draft.update(asked));
-      else await nex.change((draft) => updateMembers(draft, net, asked, { force }));
+      const requested = list.map(updateFrom), named = await found(net);
+      if (named) await named.members(net, (draft) => draft.update(requested));
+      else await nex.change((draft) => updateMembers(draft, net, requested, { force }));
       return done;
     },
     async DeleteMembers({ network, list, force }) {

@@ -146,8 +146,8 @@ function withChanges(
   draft: Draft,
   lists: readonly MemberListRequest[],
 ): MessageInput<AppliedObject>[] {
-  const asked = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })));
-  const next = asked.values();
+  const requested = lists.flatMap(({ net, list }) => list.map(({ mac }) => ({ net, mac: parseMac(mac) })));
+  const next = requested.values();
   const named = applied.map((object) => {
     const { kind, name, action } = object, isSame = action === "unchanged";
     if (kind === "Network") {
@@ -163,14 +163,14 @@ function withChanges(
       : memberChanges(before && memberTo(before, net), memberTo(after, net));
     return { ...object, net, mac, changes };
   });
-  return [...named, ...othersIn(draft, new Set(asked.map(({ net, mac }) => `${net} ${mac}`)))];
+  return [...named, ...othersIn(draft, new Set(requested.map(({ net, mac }) => `${net} ${mac}`)))];
 }
 
 /** Members that change without being asked for: clients that only asked for a name, which a member is given now. */
-function othersIn(draft: Draft, asked: ReadonlySet<string>): MessageInput<AppliedObject>[] {
+function othersIn(draft: Draft, requested: ReadonlySet<string>): MessageInput<AppliedObject>[] {
   return [...draft.changedMembers()].flatMap(({ before, after }) => {
     const { mac } = before, net = draft.netOf(before);
-    if (!after || net === undefined || asked.has(`${net} ${mac}`)) return [];
+    if (!after || net === undefined || requested.has(`${net} ${mac}`)) return [];
     const changes = memberChanges(memberTo(before, net), memberTo(after, net));
     // A network's new domain renames all its members, and is shown as the network's change.
     if (changes.every(({ field, after }) => field === "name" && after)) return [];

@@ -116,7 +116,7 @@ function hosts(net = network) {
     ...it,
     step,
     take: () => step((claims) => Number(claims.takeNext().toString().split(".")[3])),
-    ask: (last: number) => step((claims) => claims.take(Ip.parse(`10.0.0.${last}`))),
+    claim: (last: number) => step((claims) => claims.take(Ip.parse(`10.0.0.${last}`))),
     release: (...lasts: number[]) =>
       step((claims) => lasts.forEach((last) => claims.release(Ip.parse(`10.0.0.${last}`)))),
     pass: (seconds: number) => void (now += seconds * 1000),
@@ -133,8 +133,8 @@ Deno.test("an address that is given back is not the next one's: the search goes 
   assert.deepEqual([it.take(), it.take()], [5, 6]);
   // One that is asked for is given at once, and the others go on as before.
   it.release(5);
-  it.ask(5);
-  it.ask(200);
+  it.claim(5);
+  it.claim(200);
   assert.equal(it.take(), 7);
   assert.deepEqual(it.json(it.keys.cursor(network.id)), { next: "10.0.0.8", released: [] });
 });

@@ -13,13 +13,13 @@ export interface CanonicalMember {
 /** @throws Refusal "invalid" when a list has a MAC or an address twice */
 export function refuseTwice(list: readonly CanonicalMember[]): void {
   for (const field of ["mac", "ip4"] as const) {
-    const twice = firstTwice(list.flatMap((asked) => asked[field] ?? []));
+    const twice = firstTwice(list.flatMap((requested) => requested[field] ?? []));
     if (twice) throw invalid(`${field}: ${twice} is in the list twice`);
   }
 }
 
 /** The first field in which a member differs from the request, where an address that is not given may be any. */
-export function differs(before: ReservationRecord, asked: CanonicalMember): string | undefined {
-  if (before.name !== asked.name) return "name";
-  return asked.ip4 !== undefined && asked.ip4 !== before.ip4 ? "ip4" : undefined;
+export function differs(before: ReservationRecord, requested: CanonicalMember): string | undefined {
+  if (before.name !== requested.name) return "name";
+  return requested.ip4 !== undefined && requested.ip4 !== before.ip4 ? "ip4" : undefined;
 }

@@ -107,7 +107,7 @@ const u32 = z.int().nonnegative().max(0xffffffff);
 const question = z.int().nonnegative();
 
 /** The request in a client's DHCP message; addresses are 32-bit values. */
-const ask = z.object({
+const dhcpQuery = z.object({
   kind: z.literal("ask"),
   network: text,
   question,
@@ -150,13 +150,13 @@ const reply = z.object({
   text: text.optional(),
 });
 
-const fromGatewayd = z.discriminatedUnion("kind", [hello, ask]);
+const fromGatewayd = z.discriminatedUnion("kind", [hello, dhcpQuery]);
 const fromAgent = z.discriminatedUnion("kind", [hello, network, names, gone, complete, reply]);
 
 /** The messages that the agent sends. */
 export type FromAgent = z.output<typeof fromAgent>;
 export type GatewayNetwork = z.output<typeof network>;
-export type DhcpQuery = z.output<typeof ask>;
+export type DhcpQuery = z.output<typeof dhcpQuery>;
 export type AgentReply = z.output<typeof reply>;
 type Written = z.input<typeof fromAgent> | z.input<typeof fromGatewayd>;
 

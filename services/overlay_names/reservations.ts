@@ -85,29 +85,29 @@ export class ReservationDraft {
     const { name: net } = this.#named, part = (mac: string) => ({ kind: "Member", net, mac }) as const;
     const all = lists.map(({ list, force }) =>
       list.flatMap((given) => {
-        const asked = attempt(part(given.mac), () => this.#check(given));
-        return asked ? { asked, force } : [];
+        const requested = attempt(part(given.mac), () => this.#check(given));
+        return requested ? { requested, force } : [];
       })
     );
     const flat = all.flat();
-    refuseTwice(flat.map(({ asked }) => asked));
+    refuseTwice(flat.map(({ requested }) => requested));
     const actions = new Map<string, Action>();
     // Addresses that are given by name are not given to those before them in the list.
     for (const withAddress of [true, false]) {
-      for (const { asked, force } of flat) {
-        if ((asked.ip4 !== undefined) !== withAddress) continue;
-        const action = attempt(part(asked.mac), () => this.#add(asked, force));
-        if (action !== undefined) actions.set(asked.mac, action);
+      for (const { requested, force } of flat) {
+        if ((requested.ip4 !== undefined) !== withAddress) continue;
+        const action = attempt(part(requested.mac), () => this.#add(requested, force));
+        if (action !== undefined) actions.set(requested.mac, action);
       }
     }
-    const macs = new Map(flat.map(({ asked: { mac, name } }) => [name, mac]));
+    const macs = new Map(flat.map(({ requested: { mac, name } }) => [name, mac]));
     for (const { label, refusal } of this.#unshared()) {
       attempt(part(macs.get(label) ?? ""), () => {
         throw refusal;
       });
     }
     return all.map((list) =>
-      list.map(({ asked: { mac, name } }) => ({
+      list.map(({ requested: { mac, name } }) => ({
         name: name ?? mac,
         mac,
         action: actions.get(mac) ?? "unchanged",
@@ -115,24 +115,24 @@ export class ReservationDraft {
     );
   }
 
-  #add(asked: CanonicalMember, force: boolean): Action {
-    const before = this.#reservations.get(asked.mac);
-    const difference = before && differs(before, asked);
+  #add(requested: CanonicalMember, force: boolean): Action {
+    const before = this.#reservations.get(requested.mac);
+    const difference = before && differs(before, requested);
     if (before && difference && !force) {
       const described = describe({ name: before.name, ip4: before.ip4 });
       throw new Refusal(
         "exists",
-        `member ${asked.mac} exists with another ${difference} (${described}); replace it with --force`,
+        `member ${requested.mac} exists with another ${difference} (${described}); replace it with --force`,
       );
     }
-    const shared = asked.shared ?? before?.shared ?? false;
+    const shared = requested.shared ?? before?.shared ?? false;
     if (before && !difference && shared === (before.shared ?? false)) return "unchanged";
-    const ip4 = this.#address(asked.mac, asked.ip4 ?? before?.ip4);
-    const { name: _, ip4: __, shared: ___, ...unknown } = before ?? { mac: asked.mac };
-    this.#set(asked.mac, {
+    const ip4 = this.#address(requested.mac, requested.ip4 ?? before?.ip4);
+    const { name: _, ip4: __, shared: ___, ...unknown } = before ?? { mac: requested.mac };
+    this.#set(requested.mac, {
       ...unknown,
-      mac: asked.mac,
-      ...asked.name === undefined ? {} : { name: asked.name },
+      mac: requested.mac,
+      ...requested.name === undefined ? {} : { name: requested.name },
       ip4,
       ...shared ? { shared } : {},
     });
@@ -146,17 +146,17 @@ export class ReservationDraft {
 
   /** Plans changes to members that exist: undefined leaves a field as it is, an empty text removes it. */
   update(list: readonly MemberUpdate[]): void {
-    const updates = list.map((given) => ({ given, asked: this.#check(given) }));
-    refuseTwice(updates.map(({ asked }) => asked));
-    for (const { given, asked } of updates) {
-      const before = this.#find(asked.mac);
+    const updates = list.map((given) => ({ given, requested: this.#check(given) }));
+    refuseTwice(updates.map(({ requested }) => requested));
+    for (const { given, requested } of updates) {
+      const before = this.#find(requested.mac);
       const record: ReservationRecord = { ...before };
       if (given.name !== undefined) {
         delete record.name;
-        if (asked.name !== undefined) record.name = asked.name;
+        if (requested.name !== undefined) record.name = requested.name;
       }
-      if (given.ip4 !== undefined) record.ip4 = this.#address(asked.mac, asked.ip4);
-      if (JSON.stringify(record) !== JSON.stringify(before)) this.#set(asked.mac, record);
+      if (given.ip4 !== undefined) record.ip4 = this.#address(requested.mac, requested.ip4);
+      if (JSON.stringify(record) !== JSON.stringify(before)) this.#set(requested.mac, record);
     }
     this.#refuseUnshared();
   }

@@ -23,7 +23,7 @@ class Lab {
   readonly #held: Shown[] = [new Map()];
   /** What the mirror showed before it took the event of each revision. */
   readonly #before: Shown[] = [];
-  readonly #asked: { comparison: Comparison; after: number; read?: number; answered?: number }[] = [];
+  readonly #requests: { comparison: Comparison; after: number; read?: number; answered?: number }[] = [];
 
   constructor() {
     const listing = new Listing(this.data.table);
@@ -58,26 +58,26 @@ class Lab {
     if (!lost) this.data.take(this.#part, [event]);
   }
 
-  ask(): void {
-    this.#asked.push({ comparison: this.data.comparisons.begin([this.#part]), after: this.#part.equal });
+  request(): void {
+    this.#requests.push({ comparison: this.data.comparisons.begin([this.#part]), after: this.#part.equal });
   }
 
   /** etcd reads what the oldest question is about. */
   read(): void {
-    const asked = this.#asked.find(({ read }) => read === undefined);
-    if (asked) asked.read = this.#head;
+    const request = this.#requests.find(({ read }) => read === undefined);
+    if (request) request.read = this.#head;
   }
 
   /** Its answer to the oldest question arrives. */
   answer(): void {
-    const asked = this.#asked.find(({ answered }) => answered === undefined), revision = asked?.read;
-    if (!asked || revision === undefined) return;
+    const request = this.#requests.find(({ answered }) => answered === undefined), revision = request?.read;
+    if (!request || revision === undefined) return;
     const held = this.#held[revision] ?? assert.fail();
-    const kvs = [...held].filter(([, modRevision]) => modRevision > asked.after)
+    const kvs = [...held].filter(([, modRevision]) => modRevision > request.after)
       .map(([key, modRevision]) => ({ key, value: new Uint8Array(), createRevision: 1, modRevision }));
-    asked.answered = revision;
+    request.answered = revision;
     const header = { clusterId: 1n, revision };
-    asked.comparison.answered(revision, [{ header, kvs, more: false, count: held.size }]);
+    request.comparison.answered(revision, [{ header, kvs, more: false, count: held.size }]);
     this.data.comparisons.check();
   }
 
@@ -91,7 +91,7 @@ class Lab {
   check(): void {
     const { equal } = this.#part;
     assert(this.#isEqual(equal), `not equal as of revision ${equal}`);
-    for (const [i, { comparison, answered }] of this.#asked.entries()) {
+    for (const [i, { comparison, answered }] of this.#requests.entries()) {
       if (answered === undefined) continue;
       const is = equal >= answered || this.#isEqual(answered);
       assert.equal(comparison.check(), is, `comparison ${i} as of revision ${answered}`);
@@ -106,7 +106,7 @@ Deno.test(`a comparison is over when the mirror has shown what etcd held, whiche
       const step = random(11);
       if (step < 4) lab.write(`${PREFIX}${random(KEYS)}`, random(2) === 1);
       else if (step < 8) lab.report(random(8) === 7);
-      else if (step < 9) lab.ask();
+      else if (step < 9) lab.request();
       else if (step < 10) lab.read();
       else lab.answer();
       lab.check();

@@ -88,9 +88,9 @@ export class Confirmation {
    * says of a watcher neither that it has sent all events, nor that it has skipped one. Throws as {@link confirmed} does.
    */
   async reported(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const { data, closing } = this.mirror, asked = data.revision;
+    const { data, closing } = this.mirror, knownRevision = data.revision;
     const head = await abortable(this.#heads.next(), signal);
-    const wrong = data.contradiction(head, asked);
+    const wrong = data.contradiction(head, knownRevision);
     if (wrong !== undefined) this.mirror.relist(wrong);
     for (;;) {
       const parts = new Set(keys.flatMap((key) => data.parts.of(key) ?? []));

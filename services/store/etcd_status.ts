@@ -21,10 +21,10 @@ export async function etcdStatus(
   endpoints: readonly string[],
   tls: TlsMaterial | undefined,
 ): Promise<ServiceStatus[]> {
-  return statusRows(await Promise.all(endpoints.map((endpoint) => askMember(endpoint, tls))));
+  return statusRows(await Promise.all(endpoints.map((endpoint) => requestStatus(endpoint, tls))));
 }
 
-async function askMember(endpoint: string, tls: TlsMaterial | undefined): Promise<MemberAnswer> {
+async function requestStatus(endpoint: string, tls: TlsMaterial | undefined): Promise<MemberAnswer> {
   const connection = new EtcdConnection({ endpoints: [endpoint], tls, timeoutMs: PATIENCE });
   try {
     const [member = { endpoint, answers: false, problem: "it was not asked" }] = await connection.status();

@@ -96,11 +96,11 @@ export class KeptLease {
       else this.#id = undefined;
     }
     if (this.#id === undefined) {
-      const asked = performance.now();
+      const requested = performance.now();
       const { id, ttlSeconds } = await connection.grantLease(options.ttlSeconds);
       this.#id = id;
       this.#ttlMs = ttlSeconds * 1000;
-      this.#usableUntil = asked + this.#ttlMs;
+      this.#usableUntil = requested + this.#ttlMs;
       this.#taken = false;
     }
     if (this.#taken || this.#closing.signal.aborted) return;

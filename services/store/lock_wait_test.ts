@@ -6,13 +6,13 @@ const plan: Plan = { guards: [], ops: [{ put: "/a", value: "1" }] };
 const isLock = (key: string) => key.startsWith("/etcd-lock/");
 
 function store(outcome: CommitOutcome, heldFor: number) {
-  let asked = 0;
+  let requests = 0;
   const commit = () => Promise.resolve(outcome);
   return {
-    asked: () => asked,
+    requests: () => requests,
     committer: { commit, commitGrouped: commit },
     current: ([key = ""]: readonly string[]): Promise<Guard[]> =>
-      Promise.resolve([{ key, modRevision: asked++ < heldFor ? 7 : 0 }]),
+      Promise.resolve([{ key, modRevision: requests++ < heldFor ? 7 : 0 }]),
   };
 }
 
@@ -22,7 +22,7 @@ Deno.test("waitForLocks() tells a conflict with a lock when the lock is gone", a
   for (const method of ["commit", "commitGrouped"] as const) {
     const it = store(conflict("/etcd-lock/vni-idgen/1"), 3);
     const outcome = await waitForLocks(it, { isLock, everyMs: 1 })[method](plan);
-    assert.deepEqual([outcome.committed, it.asked()], [false, 4]);
+    assert.deepEqual([outcome.committed, it.requests()], [false, 4]);
   }
 });
 
@@ -30,7 +30,7 @@ Deno.test("waitForLocks() passes on at once what has nothing to do with a lock",
   for (const outcome of [conflict("/sc-net/network/N"), { committed: true, revision: 9 } as const]) {
     const it = store(outcome, Infinity);
     assert.deepEqual(await waitForLocks(it, { isLock }).commit(plan), outcome);
-    assert.equal(it.asked(), 0);
+    assert.equal(it.requests(), 0);
   }
 });
 

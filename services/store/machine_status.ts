@@ -10,17 +10,17 @@ export const serviceNames = ["nexd", "dhcpd", "dnsd", "agent", "gatewayd", "dash
  * How each service of this machine is, and each member of its etcd.
  *
  * @param file The configuration file that was named.
- * @param asked The services to show; empty: those that belong on this machine.
+ * @param selected The services to show; empty: those that belong on this machine.
  */
 export async function machineStatus(
   config: Config,
   file: string | undefined,
-  asked: readonly string[],
+  selected: readonly string[],
 ): Promise<ServiceStatus[]> {
   const [stores, services] = await Promise.all([
     Promise.all(etcds(config, file).map(([{ tls }, endpoints]) => etcdStatus(endpoints, tls))),
     Promise.all(
-      serviceNames.filter((name) => asked.length === 0 || asked.includes(name))
+      serviceNames.filter((name) => selected.length === 0 || selected.includes(name))
         .map((name) => serviceStatus(name, config[name].metricsListen)),
     ),
   ]);
@@ -34,7 +34,7 @@ export async function machineStatus(
     ["dashboard", false],
   ]);
   const expected = ({ service, reachable }: ServiceStatus) =>
-    reachable || asked.includes(service) || (optional.get(service) ?? true);
+    reachable || selected.includes(service) || (optional.get(service) ?? true);
   return [...stores.flat(), ...services.filter(expected)];
 }
 

@@ -258,9 +258,9 @@ export class StoreMirror<T> implements Mirror<T> {
     }
   }
 
-  /** @param asked The revision of the mirror when the listing was requested. */
-  #arrive(wanted: ReadonlyMap<string, FollowedPart>, listed: Listed<T>, asked: number): void {
-    const wrong = this.#data.contradiction(listed, asked);
+  /** @param knownRevision The revision of the mirror when the listing was requested. */
+  #arrive(wanted: ReadonlyMap<string, FollowedPart>, listed: Listed<T>, knownRevision: number): void {
+    const wrong = this.#data.contradiction(listed, knownRevision);
     if (wrong !== undefined) throw this.#relistAfter(wrong);
     for (const part of wanted.values()) {
       if (this.#data.addPart(part, listed.revision)) this.#watching?.watch.add(part);

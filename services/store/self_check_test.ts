@@ -19,7 +19,7 @@ Deno.test("a self-check of very many keys finds what is gone and what is new und
   const shown = new Map([...all, ["/a/gone", 1], ["/b/gone", 1], ["/other/x", 1], ["/a/late", 9]]);
   shown.delete("/b/new");
   shown.set("/c", 1);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const connection = {
     async *list() {
       for (const [index, kvs] of listed.entries()) {
@@ -29,7 +29,7 @@ Deno.test("a self-check of very many keys finds what is gone and what is new und
       }
     },
     modRevision(key: string) {
-      asked.push(key);
+      requested.push(key);
       return Promise.resolve(all.get(key) ?? 0);
     },
     range: ({ key }: { key: string }) => Promise.resolve({ kvs: [kv(key)] }),
@@ -41,5 +41,5 @@ Deno.test("a self-check of very many keys finds what is gone and what is new und
     watchable: () => Promise.resolve(true),
   }, 1);
   assert.deepEqual(check, { missed: 4, restored: false, revision: 5 });
-  assert.deepEqual(asked.sort(), ["/a/gone", "/b/gone", "/b/new", "/c"]);
+  assert.deepEqual(requested.sort(), ["/a/gone", "/b/gone", "/b/new", "/c"]);
 });

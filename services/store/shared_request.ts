@@ -8,15 +8,15 @@ export class SharedRequest<T> {
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | undefined;
 
-  constructor(private readonly ask: () => Promise<T>) {}
+  constructor(private readonly request: () => Promise<T>) {}
 
   /** The answer to a request that begins after this call. Rejects when the request does. */
   next(): Promise<T> {
     return this.#next ??= this.#running.then(() => {
       this.#next = undefined;
-      const asked = this.ask();
-      this.#running = asked.catch(() => {});
-      return asked;
+      const sent = this.request();
+      this.#running = sent.catch(() => {});
+      return sent;
     });
   }
 }

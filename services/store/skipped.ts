@@ -12,7 +12,7 @@ import { abortable, delay, repeat } from "../common/async.ts";
 import type { Waiters } from "./waiters.ts";
 import type { Watch } from "./watch.ts";
 
-const ASK_MS = 200, LOST_MS = 2_000;
+const REQUEST_MS = 200, LOST_MS = 2_000;
 /** The delay before a self-check that could not be completed is repeated, in ms. */
 const AGAIN_MS = 3_000;
 
@@ -61,7 +61,7 @@ export function checkForSkipped(compared: Compared, options: LookOptions): Skipp
     every = done ? checkEveryMs : Math.min(AGAIN_MS, checkEveryMs);
   });
   const stops = [
-    askForWaiters(compared, options, over.signal),
+    checkForWaiters(compared, options, over.signal),
     repeat(() => every * (0.8 + Math.random() * 0.4), () => checks.next()),
   ];
   return {
@@ -74,7 +74,7 @@ export function checkForSkipped(compared: Compared, options: LookOptions): Skipp
 }
 
 /** Asks etcd about keys that callers wait for. */
-function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: AbortSignal): () => void {
+function checkForWaiters(compared: Compared, { settleMs }: LookOptions, over: AbortSignal): () => void {
   const { connection, table, waiters, watch, lost } = compared;
   /** True when the watch has not reported a change of the key that the watched member has applied. */
   const skipped = async (key: string) => {
@@ -84,11 +84,11 @@ function askForWaiters(compared: Compared, { settleMs }: LookOptions, over: Abor
     await delay(settleMs, over);
     return table.version(key) === version;
   };
-  return repeat(() => ASK_MS, async () => {
+  return repeat(() => REQUEST_MS, async () => {
     // An idle process has no waiting callers, and should not wake up to find that out.
     await abortable(waiters.some, over).catch(() => {});
     if (!watch.created || over.aborted) return;
-    const suspect = await waiters.ask((key) => connection.modRevision(key), ASK_MS, LOST_MS)
+    const suspect = await waiters.compare((key) => connection.modRevision(key), REQUEST_MS, LOST_MS)
       .catch(unlessRefused);
     if (suspect === undefined || !(await skipped(suspect).catch(unlessRefused)) || over.aborted) return;
     lost({ missed: 1, restored: false }, `the watch skipped an event of ${suspect}`);

@@ -18,7 +18,7 @@ export interface MirrorVersions {
   existedSince(key: string, revision: number): boolean;
 }
 
-const ASK_AT_ONCE = 16;
+const MOST_REQUESTS = 16;
 
 interface Waiter {
   left: readonly Open[];
@@ -83,14 +83,14 @@ export class Waiters {
    * Asks etcd about keys that have been waited for longer than `patienceMs`: removing an absent key makes no event. Returns
    * a key for which the mirror still differs after `lostMs`, if there is one.
    */
-  async ask(modRevision: (key: string) => Promise<number>, patienceMs: number, lostMs: number) {
+  async compare(modRevision: (key: string) => Promise<number>, patienceMs: number, lostMs: number) {
     const now = Date.now();
-    let asked = 0;
+    let requests = 0;
     for (const waiter of [...this.#waiters]) {
       if (now - waiter.since < patienceMs) continue;
       for (const need of waiter.left) {
         // The mirror may only be slow under load, which many requests would increase.
-        if (++asked > ASK_AT_ONCE) return undefined;
+        if (++requests > MOST_REQUESTS) return undefined;
         const before = this.shown.version(need.key);
         const actual = await modRevision(need.key);
         if (actual === this.shown.version(need.key)) {

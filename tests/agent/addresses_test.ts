@@ -15,8 +15,8 @@ Deno.test("an address that is given back is not the next container's, on any hos
   const third = await h1.attachAs(id, await h1.container());
   assert.equal(third.address, "10.0.0.4");
   // Who asks for one has it at once, with its MAC, and the order goes on over a restart.
-  const asked = await h1.attach(id, { ipv4_address: "10.0.0.3" });
-  assert.equal(asked.endpoint.target_veth_mac, "02:84:0a:00:00:03");
+  const requested = await h1.attach(id, { ipv4_address: "10.0.0.3" });
+  assert.equal(requested.endpoint.target_veth_mac, "02:84:0a:00:00:03");
   await h1.stop();
   await h1.start();
   // All at once, in one transaction: those that were never used, and then the one that was given back.
@@ -27,7 +27,7 @@ Deno.test("an address that is given back is not the next container's, on any hos
     sentence: /none of the 5 addresses of 10\.0\.0\.0\/29 is left/,
   });
   await lab.agree();
-  for (const { endpoint } of [third, asked, ...rest]) await h1.api.deleteEndpoint(endpoint.id);
+  for (const { endpoint } of [third, requested, ...rest]) await h1.api.deleteEndpoint(endpoint.id);
   assert.ok(await lab.kv.get(`/sc-net/strand/cursor/${id}`));
   await h1.api.deleteNetwork(id);
   const left = [...(await lab.kv.under("/sc-net/")).keys()].filter((key) => key.includes(id));

@@ -24,17 +24,17 @@ async function soon(
   for (const tries: string[] = [];;) {
     let began = performance.now(), over = false, slowest = 0;
     const done = work(() => began = performance.now()).finally(() => over = true);
-    const asks = [
+    const requests = [
       () => kv.write({ "/strand-test": `${began}` }),
       ...hosts.map(({ api }) => () => api.status("/readyz")),
     ];
     await Promise.all([
       done,
-      ...asks.map(async (ask) => {
+      ...requests.map(async (request) => {
         while (!over) {
-          const asked = performance.now();
-          await ask();
-          slowest = Math.max(slowest, performance.now() - asked);
+          const sent = performance.now();
+          await request();
+          slowest = Math.max(slowest, performance.now() - sent);
           await delay(50);
         }
       }),

@@ -30,27 +30,27 @@ Deno.test("ARP in a network of two hosts", async (t) => {
     "an address that moves to another MAC is reached within a second, wherever it moves, and each host tells its own",
     async () => {
       const { id } = await h1.api.createNetwork({ name: "blue" });
-      const asker = await h1.attach(id), witness = await h2.attach(id);
+      const client = await h1.attach(id), witness = await h2.attach(id);
       const make = (host: typeof h1, n: number) =>
         host.attach(id, { ipv4_address: ADDRESS, mac_address: mac(n), wait: "20s" });
       let has = await make(h2, 1), on = h2;
-      await reaches(asker.container, ADDRESS);
-      const [here, there] = await Promise.all([hearing(asker.container), hearing(witness.container)]);
+      await reaches(client.container, ADDRESS);
+      const [here, there] = await Promise.all([hearing(client.container), hearing(witness.container)]);
       try {
         const moves = [[h2, "between hosts elsewhere"], [h1, "to this host"], [h1, "on this host"], [
           h2,
           "away",
         ]] as const;
         for (const [i, [to, what]] of moves.entries()) {
-          await using ping = new SteadyPing(asker.container, ADDRESS);
+          await using ping = new SteadyPing(client.container, ADDRESS);
           await ping.flowing();
           await on.api.deleteEndpoint(has.endpoint.id);
           has = await make(to, i + 2);
           on = to;
           // Without being told, Linux goes on with the old MAC for 30 s and more.
-          await until(what, async () => await pings(asker.container, ADDRESS), 20_000);
+          await until(what, async () => await pings(client.container, ADDRESS), 20_000);
           assert.match(
-            (await asker.container.run(["ip", "neigh", "show", ADDRESS])).stdout,
+            (await client.container.run(["ip", "neigh", "show", ADDRESS])).stdout,
             new RegExp(mac(i + 2)),
           );
         }
@@ -62,7 +62,7 @@ Deno.test("ARP in a network of two hosts", async (t) => {
         await Promise.all([here, there].map(({ process }) => process.stop("SIGKILL")));
       }
       // No socket of the agents keeps the network's namespace.
-      for (const [host, { endpoint }] of [[h1, asker], [h2, witness], [on, has]] as const) {
+      for (const [host, { endpoint }] of [[h1, client], [h2, witness], [on, has]] as const) {
         await host.api.deleteEndpoint(endpoint.id);
       }
       await lab.agree();

@@ -16,9 +16,15 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
   await lab.probesTold();
   const before = await lab.kv.under("/sc-net/");
 
-  const ask = async (method: string, path: string, body: unknown, status: number, sentence: RegExp) => {
+  const assertRefused = async (
+    method: string,
+    path: string,
+    body: unknown,
+    status: number,
+    sentence: RegExp,
+  ) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const answer = await h1.api.ask({ method, path, body: text });
+    const answer = await h1.api.request({ method, path, body: text });
     const said = `${method} ${path} ${text?.slice(0, 200)}: ${answer.status} ${answer.body}`;
     assert.equal(answer.status, status, said);
     const error = sentenceOf(answer.body);
@@ -33,7 +39,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
   ) => {
     const { netns, ...rest } = options;
     const active = netns === undefined ? {} : { activate: true, activate_params: { ns_handle_path: netns } };
-    return ask("POST", "/endpoints", { network_id: id, ...active, ...rest }, status, says);
+    return assertRefused("POST", "/endpoints", { network_id: id, ...active, ...rest }, status, says);
   };
 
   await t.step("namespace paths", async () => {
@@ -117,7 +123,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
 
   await t.step("networks", async () => {
     const network = (body: unknown, status: number, says: RegExp) =>
-      ask("POST", "/networks", body, status, says);
+      assertRefused("POST", "/networks", body, status, says);
     await network({ ip_range: "10.0.0.5/24" }, 400, /10\.0\.0\.0\/24/);
     await network({ ip_range: "10.0.0.0/9" }, 400, /ip_range.*\/10/);
     await network({ ip_range: "10.0.0.0/31" }, 400, /ip_range.*\/30/);
@@ -130,38 +136,54 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await network({ id: "6f9619ff-8b86-1011-b42d-00c04fc964ff" }, 400, /id/);
     await network({ type: "vlan" }, 400, /type/);
     await network({ id }, 409, /web/);
-    await ask("DELETE", `/networks/${id}`, undefined, 400, /endpoints/);
-    await ask("DELETE", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
-    await ask("GET", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
-    await ask("GET", "/networks/web", undefined, 404, /web/);
-    await ask("DELETE", `/endpoints/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
-    await ask("DELETE", `/endpoints/${far.endpoint.id}`, undefined, 404, /h2/);
-    await ask("POST", "/endpoints", { network_id: UNKNOWN_ID }, 404, new RegExp(UNKNOWN_ID));
-    await ask("POST", "/endpoints", { network_id: "web" }, 404, /there is no network "web"/);
-    await ask("POST", "/endpoints", {}, 400, /network_id/);
+    await assertRefused("DELETE", `/networks/${id}`, undefined, 400, /endpoints/);
+    await assertRefused("DELETE", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
+    await assertRefused("GET", `/networks/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
+    await assertRefused("GET", "/networks/web", undefined, 404, /web/);
+    await assertRefused("DELETE", `/endpoints/${UNKNOWN_ID}`, undefined, 404, new RegExp(UNKNOWN_ID));
+    await assertRefused("DELETE", `/endpoints/${far.endpoint.id}`, undefined, 404, /h2/);
+    await assertRefused("POST", "/endpoints", { network_id: UNKNOWN_ID }, 404, new RegExp(UNKNOWN_ID));
+    await assertRefused("POST", "/endpoints", { network_id: "web" }, 404, /there is no network "web"/);
+    await assertRefused("POST", "/endpoints", {}, 400, /network_id/);
   });
 
   await t.step("connections to what is not the network's", async () => {
     for (const ip of ["127.0.0.1", "10.0.1.2", "169.254.169.254", "10.99.0.12"]) {
       const target = `/networks/${id}?ip=${ip}&port=80`;
-      await ask("CONNECT", target, undefined, 400, /outside the range 10\.0\.0\.0\/24 of network web/);
+      await assertRefused(
+        "CONNECT",
+        target,
+        undefined,
+        400,
+        /outside the range 10\.0\.0\.0\/24 of network web/,
+      );
     }
   });
 
   await t.step("bodies", async () => {
     for (const path of ["/networks", "/endpoints"]) {
       for (const body of ["{", "no JSON", "[1]", '"text"', "7", "null", '{"id": ', "\u0000"]) {
-        await ask("POST", path, body, 400, /JSON|object/);
+        await assertRefused("POST", path, body, 400, /JSON|object/);
       }
-      await ask("POST", path, "[".repeat(100_000), 400, /JSON|object/);
+      await assertRefused("POST", path, "[".repeat(100_000), 400, /JSON|object/);
     }
     for (const body of [{ name: 7 }, { ip_range: ["10.0.0.0/24"] }, { gateway: {} }, { id: false }]) {
-      await ask("POST", "/networks", body, 400, new RegExp(Object.keys(body)[0] ?? ""));
+      await assertRefused("POST", "/networks", body, 400, new RegExp(Object.keys(body)[0] ?? ""));
     }
     for (const field of ["ipv4_address", "mac_address", "network_id", "activate_params", "activate"]) {
-      await ask("POST", "/endpoints", { network_id: id, activate: true, [field]: 7 }, 400, new RegExp(field));
+      await assertRefused(
+        "POST",
+        "/endpoints",
+        { network_id: id, activate: true, [field]: 7 },
+        400,
+        new RegExp(field),
+      );
     }
-    const huge = await h1.api.ask({ method: "POST", path: "/networks", body: `"${"x".repeat(10_000_000)}"` });
+    const huge = await h1.api.request({
+      method: "POST",
+      path: "/networks",
+      body: `"${"x".repeat(10_000_000)}"`,
+    });
     assert.ok([400, 413].includes(huge.status), `${huge.status}`);
     assert.notEqual(sentenceOf(huge.body), huge.body);
   });
@@ -182,7 +204,7 @@ Deno.test("what an agent refuses, it refuses with a sentence, and nothing is lef
     await h1.stop();
     await h1.start({ MAX_VNI: "2" });
     await h1.api.createNetwork({ name: "last" });
-    await ask("POST", "/networks", {}, 409, /VNI/);
+    await assertRefused("POST", "/networks", {}, 409, /VNI/);
   });
 
   await t.step("an agent that cannot do its work says why in one sentence, and ends", async () => {

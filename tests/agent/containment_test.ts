@@ -104,11 +104,11 @@ Deno.test("what a port may send of an overlay network", async (t) => {
   ];
   /** How many frames of such kinds a machine has got of web. */
   const got = async ({ container, endpoint }: Attached) => {
-    const judge = (command: string, mayFail = false) =>
+    const nft = (command: string, mayFail = false) =>
       run(["nsenter", `--net=${container.path}`, "nft", "-f", "-"], { mayFail, stdin: command });
-    const { stdout } = await judge("list counters table netdev judge\n", true);
+    const { stdout } = await nft("list counters table netdev reference\n", true);
     if (stdout) return Number(/packets (\d+)/.exec(stdout)?.[1]);
-    await judge(`table netdev judge {
+    await nft(`table netdev reference {
       counter got { }
       chain in {
         type filter hook ingress device "${endpoint.target_veth_name}" priority 0;
@@ -157,7 +157,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
       send(web, ...hidden);
       return await neighbour(far, GATEWAY) === own;
     });
-    // And those who judge below see all of it.
+    // And the check below sees all of it.
     const before = [await got(db), await got(far)] as const;
     send(web, ...hidden, ...rogue, ...clients);
     await until("db got it", async (see) => see(await got(db)) - before[0] === see(hidden.length + 4));

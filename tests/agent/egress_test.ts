@@ -1,4 +1,4 @@
-/** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; judged by programs not ours. */
+/** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; checked by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
 import { type LabHost, type Process, run } from "../lab/host.ts";
@@ -155,25 +155,25 @@ Deno.test("machines of networks with egress reach the world through their own ho
   });
 
   await t.step("neither the agent's API nor etcd is reached, unless the configuration says so", async () => {
-    const asks = async (from: LabHost, url: string, seconds: number) =>
+    const fetches = async (from: LabHost, url: string, seconds: number) =>
       (await from.run(["curl", "-s", "-m", `${seconds}`, "-o", "/dev/null", url], { mayFail: true })).code;
     const api = `http://${h1.ip}:9999/`, health = `${lab.etcd.endpoint}/health`;
     const etcd = lab.store.spawn(["python3", "-m", "http.server", "-b", WORLD, "2380"]);
     try {
       for (const url of [api, health]) {
-        assert.equal(await asks(h1.host, url, 60), 0);
-        assert.equal(await asks(web.container, url, 1), 28, url);
+        assert.equal(await fetches(h1.host, url, 60), 0);
+        assert.equal(await fetches(web.container, url, 1), 28, url);
       }
       // Another server of the world has that port for itself.
-      await until("it listens", async () => await asks(web.container, `http://${WORLD}:2380/`, 5) === 0);
+      await until("it listens", async () => await fetches(web.container, `http://${WORLD}:2380/`, 5) === 0);
       await h1.kill();
       await h1.start({ STRAND_AGENT_EGRESS_CONTROL_PLANE: "true" });
       for (const url of [api, health]) {
-        await until(`${url} is reached`, async () => await asks(web.container, url, 5) === 0);
+        await until(`${url} is reached`, async () => await fetches(web.container, url, 5) === 0);
       }
       await h1.kill();
       await h1.start();
-      await until("it is closed again", async () => await asks(web.container, api, 1) === 28);
+      await until("it is closed again", async () => await fetches(web.container, api, 1) === 28);
     } finally {
       await etcd.stop("SIGKILL");
     }
@@ -477,11 +477,11 @@ Deno.test("where another program drops what is forwarded, it is said, and Docker
       const isSaid = async () => (await reported()).includes("were dropped on this host");
       await until("nothing is dropped", async () => !(await isSaid()));
       await h1.host.run(["nft", 'add rule ip others f iifname "sandh*" drop']);
-      const asks = setInterval(() => void pings(web.container, WORLD, ["-W", "1"]), 500);
+      const traffic = setInterval(() => void pings(web.container, WORLD, ["-W", "1"]), 500);
       try {
         await said(/of \d+ packets that machines of networks with egress have sent[^]*nft list ruleset/);
       } finally {
-        clearInterval(asks);
+        clearInterval(traffic);
       }
       assert.match(
         (await h1.api.status("/metrics")).body,

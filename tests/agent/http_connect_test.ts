@@ -64,9 +64,9 @@ Deno.test("streams, by HTTP and HTTPS, from this agent and through another", asy
   });
 
   await eachWay("a client that has said all hears the answer", async (way) => {
-    let asked = "";
+    let received = "";
     await using answering = target(async (connection) => {
-      asked = await readAll(connection);
+      received = await readAll(connection);
       for (const part of ["an", "sw", "er"]) {
         await writeAll(connection, encode(part));
         await new Promise((resolve) => setTimeout(resolve, 20));
@@ -76,7 +76,7 @@ Deno.test("streams, by HTTP and HTTPS, from this agent and through another", asy
     await writeAll(client, encode("question"));
     await client.closeWrite();
     assert.equal(await readAll(client), "answer");
-    assert.equal(asked, "question");
+    assert.equal(received, "question");
     client.close();
   });
 
@@ -231,16 +231,19 @@ Deno.test("a namespace that is gone is a 502, and what is no CONNECT to a networ
     fakeApi({ route: () => Promise.resolve({ kind: "local", netns, identity: "" }) }),
   );
   const { port } = server.at;
-  const ask = async (head: string) => {
+  const exchange = async (head: string) => {
     const client = await dial({ port, tls: undefined });
     await writeAll(client, encode(head));
     const answer = await readAll(client);
     client.close();
     return answer;
   };
-  assert.match(await ask(connectHead(80)), /^HTTP\/1\.1 502 .*namespace cannot be entered.*strand-nowhere/s);
   assert.match(
-    await ask(connectHead(80, { ip: "x" })),
+    await exchange(connectHead(80)),
+    /^HTTP\/1\.1 502 .*namespace cannot be entered.*strand-nowhere/s,
+  );
+  assert.match(
+    await exchange(connectHead(80, { ip: "x" })),
     /^HTTP\/1\.1 400 .*ip: \\"x\\" is not an IPv4 address/s,
   );
   const other = crypto.randomUUID();
@@ -250,9 +253,12 @@ Deno.test("a namespace that is gone is a 502, and what is no CONNECT to a networ
   await writeAll(client, encode(connectHead(80, { network: other })));
   assert.match(await readAll(client), /^HTTP\/1\.1 404 .*there is no network/s);
   client.close();
-  assert.match(await ask("CONNECT 10.0.0.5:80 HTTP/1.1\r\nHost: a\r\n\r\n"), /^HTTP\/1\.1 400 .*a proxy's/s);
   assert.match(
-    await ask("CONNECT /version HTTP/1.1\r\nHost: a\r\n\r\n"),
+    await exchange("CONNECT 10.0.0.5:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    /^HTTP\/1\.1 400 .*a proxy's/s,
+  );
+  assert.match(
+    await exchange("CONNECT /version HTTP/1.1\r\nHost: a\r\n\r\n"),
     /^HTTP\/1\.1 405 .*\r\nallow: GET, HEAD\r\n/s,
   );
 });
@@ -292,11 +298,11 @@ Deno.test("an agent that has no TLS, or another authority, is not spoken to by o
   const way = { port: far.at.port, tls: await lab.materialOf(certs, "client") };
   await assert.rejects(stream(way, 80), /502.*near at 127\.0\.0\.1:\d+ cannot be reached: /s);
   await using strange = await testServer(fakeApi(), { tls: await lab.materialOf(others, "server") });
-  await using asking = await testServer(remoteApi(strange.at.port), {
+  await using forwarding = await testServer(remoteApi(strange.at.port), {
     tls: await lab.materialOf(certs, "server"),
   });
   await assert.rejects(
-    stream({ ...way, port: asking.at.port }, 80),
+    stream({ ...way, port: forwarding.at.port }, 80),
     /502.*cannot be reached: invalid peer certificate: (UnknownIssuer|BadSignature)/s,
   );
 });

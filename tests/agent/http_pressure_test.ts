@@ -136,35 +136,35 @@ Deno.test("a lack of file descriptors is said in readyz and ends no listener; a 
       ...ports.map((port: number) => () => Deno.connect({ port })),
       () => Deno.connect({ transport: "unix", path: socket }),
     ] as (() => Promise<Deno.TcpConn>)[];
-    const asked = async (connection: Deno.TcpConn, path: string) => {
+    const get = async (connection: Deno.TcpConn, path: string) => {
       await writeAll(connection, encode(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`));
       return await readOnce(connection);
     };
     const kept = await Deno.connect({ port: status });
     open.push(kept);
-    assert.match(await asked(kept, "/readyz"), /^HTTP\/1\.1 200/);
+    assert.match(await get(kept, "/readyz"), /^HTTP\/1\.1 200/);
 
     for (const connect of connectors) {
       for (let i = 0; i < 500; i++) open.push(await connect());
       const last = await connect();
       open.push(last);
-      assert.match(await asked(last, "/Plugin.Activate"), /^HTTP\/1\.1 [24]0/);
-      assert.match(await asked(kept, "/readyz"), /^HTTP\/1\.1 200/, "descriptors have run out");
+      assert.match(await get(last, "/Plugin.Activate"), /^HTTP\/1\.1 [24]0/);
+      assert.match(await get(kept, "/readyz"), /^HTTP\/1\.1 200/, "descriptors have run out");
     }
 
     await limit(10);
     const waiting = await Promise.all(connectors.map((connect) => connect()));
     open.push(...waiting);
     await until("readyz says it", async () => {
-      const said = await asked(kept, "/readyz");
+      const said = await get(kept, "/readyz");
       return /^HTTP\/1\.1 503/.test(said) &&
         /accepts no connections since \d+ s: Too many open files/.test(said);
     });
     await limit(400);
     for (const connection of waiting) {
-      assert.match(await asked(connection, "/Plugin.Activate"), /^HTTP\/1\.1 [24]0/);
+      assert.match(await get(connection, "/Plugin.Activate"), /^HTTP\/1\.1 [24]0/);
     }
-    assert.match(await asked(kept, "/readyz"), /^HTTP\/1\.1 200/);
+    assert.match(await get(kept, "/readyz"), /^HTTP\/1\.1 200/);
     await reader.cancel();
   } finally {
     for (const connection of open) connection.close();

@@ -30,22 +30,22 @@ interface Crowd {
   readonly network: LabNetwork;
   readonly desired: (proxied: boolean) => NetworkState;
   /** Two containers with an endpoint each, at 10.0.0.2 and .3. */
-  readonly asker: TestNamespace;
+  readonly client: TestNamespace;
   readonly other: TestNamespace;
 }
 
 /** So many endpoints here, most of them silent, and 64 elsewhere from 10.0.16.0 on. */
 async function crowd(lab: KernelLab, size: number): Promise<Crowd> {
-  const network = lab.network(), [asker, other, silent] = [lab.target(), lab.target(), lab.target()];
+  const network = lab.network(), [client, other, silent] = [lab.target(), lab.target(), lab.target()];
   // Of a thousand, each would otherwise tell all others of its link-local address.
-  for (const { name } of [asker, other, silent]) {
+  for (const { name } of [client, other, silent]) {
     await run(["ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
   }
   const remote = Array.from({ length: 64 }, (_, i) => 4096 + i);
   const desired = (proxied: boolean) => {
     const veths = new Map<string, VethState>();
     for (let n = 2; n < size + 2; n++) {
-      const container = [asker, other][n - 2];
+      const container = [client, other][n - 2];
       const addresses = container ? [`${addressOf(n)}/16`] : [];
       veths.set(`sand${hex(n, 4)}`, veth(n, (container ?? silent).path, addresses, proxied));
     }
@@ -69,7 +69,7 @@ async function crowd(lab: KernelLab, size: number): Promise<Crowd> {
         : {},
     });
   };
-  return { network, desired, asker, other };
+  return { network, desired, client, other };
 }
 
 /** Brings the kernel there, and sees that it is. @returns what was done */
@@ -123,13 +123,13 @@ const pings = async (from: TestNamespace, address: string) =>
 
 Deno.test("with every port of a bridge taken ARP is answered for endpoints here, elsewhere and the gateway, in a burst too", async () => {
   using lab = new KernelLab();
-  const { network, desired, asker, other } = await crowd(lab, MOST_PORTS);
+  const { network, desired, client, other } = await crowd(lab, MOST_PORTS);
   const wanted = desired(true);
   await network.kernel.carryOut(diff(undefined, wanted));
   const elsewhere = Array.from({ length: 64 }, (_, i) => addressOf(4096 + i));
   const here = Array.from({ length: 64 }, (_, i) => addressOf(3 + i * 10));
-  assert.deepEqual(await unanswered(asker, [...elsewhere, ...here, "10.0.0.1"]), []);
-  assert.ok(await pings(asker, "10.0.0.3"));
+  assert.deepEqual(await unanswered(client, [...elsewhere, ...here, "10.0.0.1"]), []);
+  assert.ok(await pings(client, "10.0.0.3"));
   assert.ok(await pings(other, "10.0.0.1"));
   const more = diffVeth("sandffff", undefined, veth(5000, other.path, [], true));
   await assert.rejects(network.kernel.carryOut(more), {
@@ -143,14 +143,14 @@ Deno.test("with every port of a bridge taken ARP is answered for endpoints here,
 
 Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's left it too, without a packet lost", async () => {
   using lab = new KernelLab();
-  const { network, desired, asker, other } = await crowd(lab, 20);
+  const { network, desired, client, other } = await crowd(lab, 20);
   const [plain, proxied] = [desired(false), desired(true)];
   // As SAND's agents make it: a bridge with the MAC of one of its ports, the lowest, and learning on vxlan0.
   await network.kernel.carryOut([{ op: "namespace-add" }]);
   await network.ip("link add br0 type bridge");
   await settle(network, plain);
   await network.ip("link set vxlan0 type vxlan learning");
-  await using steady = new SteadyPing(within(asker), "10.0.0.3");
+  await using steady = new SteadyPing(within(client), "10.0.0.3");
   await using gateway = new SteadyPing(within(other), "10.0.0.1");
   for (let round = 0; round < 3; round++) {
     const there = await settle(network, proxied), back = await settle(network, plain);
@@ -168,12 +168,12 @@ Deno.test("a host becomes crowded and is so no longer, as an agent of SAND's lef
   );
   assert.equal(await mac(), before);
   for (const ping of [steady, gateway]) await ping.noneLost(10);
-  assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+  assert.deepEqual(await unanswered(client, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
 });
 
 Deno.test("on a crowded host broadcasts, multicasts, gratuitous ARP and MACs that are no endpoint's arrive as ever", async () => {
   using lab = new KernelLab();
-  const { network, desired, asker, other } = await crowd(lab, 10);
+  const { network, desired, client, other } = await crowd(lab, 10);
   await settle(network, desired(true));
   // A second MAC behind an endpoint's port, as of a nested container or of VRRP, with an address that no endpoint has.
   const second = [
@@ -183,8 +183,8 @@ Deno.test("on a crowded host broadcasts, multicasts, gratuitous ARP and MACs tha
   ];
   await run(["ip", "-n", other.name, "-batch", "-"], { stdin: second.join("\n") });
   await inside(other, "sysctl -qw net.ipv4.conf.all.arp_ignore=1");
-  assert.ok(await pings(asker, "10.0.0.200"));
-  assert.match((await inside(asker, "ip neigh show 10.0.0.200")).stdout, /00:00:5e:00:01:07/);
+  assert.ok(await pings(client, "10.0.0.200"));
+  assert.match((await inside(client, "ip neigh show 10.0.0.200")).stdout, /00:00:5e:00:01:07/);
   const script = `
 import socket, sys, time
 to = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -224,7 +224,7 @@ import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("e2", 0))
 for text in sys.argv[1:]: s.send(bytes.fromhex(text).ljust(60, b"\\0"))`;
-    await run(["ip", "netns", "exec", asker.name, "python3", "-c", send, ...frames]);
+    await run(["ip", "netns", "exec", client.name, "python3", "-c", send, ...frames]);
     await listening.line(/all/);
   } finally {
     await listening.stop("SIGKILL");
@@ -236,7 +236,7 @@ s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("e3", 0))
 s.send(bytes.fromhex("ffffffffffff02840a00000288b5").ljust(60, b"\\0"))`;
   await run(["ip", "netns", "exec", other.name, "python3", "-c", spoof]);
-  assert.ok(await pings(asker, "10.0.0.1"));
+  assert.ok(await pings(client, "10.0.0.1"));
 });
 
 const rebuilt = ["proxy-set"];
@@ -266,13 +266,13 @@ for (
 ) {
   Deno.test(`on a crowded host drift is put right: ${what}`, async () => {
     using lab = new KernelLab();
-    const { network, desired, asker } = await crowd(lab, 4);
+    const { network, desired, client } = await crowd(lab, 4);
     const wanted = desired(true);
     await settle(network, wanted);
     const [program = "", ...args] = command.split(" ");
     await run([program, "-n", network.name, ...args]);
     assert.deepEqual(await settle(network, wanted), ops);
-    assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+    assert.deepEqual(await unanswered(client, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
   });
 }
 
@@ -292,13 +292,13 @@ for (
 ) {
   Deno.test(`a host that is no longer crowded keeps no pinned entry after changes by other programs: ${what}`, async () => {
     using lab = new KernelLab();
-    const { network, desired, asker } = await crowd(lab, 4);
+    const { network, desired, client } = await crowd(lab, 4);
     await settle(network, desired(true));
     for (const command of commands) {
       const [program = "", ...args] = command.split(" ");
       await run([program, "-n", network.name, ...args]);
     }
     await network.settle(desired(false));
-    assert.deepEqual(await unanswered(asker, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
+    assert.deepEqual(await unanswered(client, [addressOf(4096), "10.0.0.1", "10.0.0.3"]), []);
   });
 }

@@ -1,4 +1,4 @@
-/** Networks of a host's kernel for tests: namespaces of their own, removed also when a test fails, judged by iproute2. */
+/** Networks of a host's kernel for tests: namespaces of their own, removed also when a test fails, checked by iproute2. */
 import assert from "node:assert/strict";
 import { removeNamespace } from "../../ffi/netns.ts";
 import { HostKernel } from "../../services/agent/kernel/host.ts";
@@ -83,8 +83,8 @@ export class LabNetwork {
     assert.deepEqual(found, desired, what);
     assert.deepEqual(diff(found, desired), [], what);
     if (desired) {
-      judge(await readKernel(this.path), desired, await kernelsOf(desired), what);
-      await judgeProxy(this.name, desired, what);
+      checkState(await readKernel(this.path), desired, await kernelsOf(desired), what);
+      await checkProxy(this.name, desired, what);
     } else assert.throws(() => Deno.lstatSync(this.path), Deno.errors.NotFound);
     return ops;
   }
@@ -136,7 +136,7 @@ async function kernelsOf({ veths }: NetworkState): Promise<ReadonlyMap<string, K
 }
 
 /** What br0 answers ARP from, and what it knows to be behind which port, as iproute2 shows it. */
-async function judgeProxy(netns: string, { proxy, veths }: NetworkState, what: string): Promise<void> {
+async function checkProxy(netns: string, { proxy, veths }: NetworkState, what: string): Promise<void> {
   const json = async (...command: string[]) => JSON.parse((await run(command)).stdout || "[]");
   const [neighbours, entries, links] = await Promise.all([
     json("ip", "-n", netns, "-j", "neigh", "show", "dev", "br0", "nud", "permanent"),
@@ -170,7 +170,7 @@ async function judgeProxy(netns: string, { proxy, veths }: NetworkState, what: s
   }
 }
 
-function judge(
+function checkState(
   found: Kernel,
   desired: NetworkState,
   targets: ReadonlyMap<string, Kernel>,

@@ -91,10 +91,10 @@ Deno.test("a name belongs to one agent at a time", async (t) => {
       h3.launch(env);
       await holds(h3, /the name h1 is held/);
       h1.agent.signal("SIGSTOP");
-      const asked = h1.api.createEndpoint(id).then(() => "made", (error) => `${error}`);
+      const created = h1.api.createEndpoint(id).then(() => "made", (error) => `${error}`);
       await h3.ready();
       h1.agent.signal("SIGCONT");
-      assert.match(await asked, /: 503 .*on hold|: 503 .*etcd/);
+      assert.match(await created, /: 503 .*on hold|: 503 .*etcd/);
       await holds(h1, /the name h1 is held by another agent since \S+ \(VTEP 10\.99\.0\.13/);
       const interfaces = await a.container.run(a.container.enter(["ip", "-br", "link"]));
       assert.match(

@@ -214,7 +214,7 @@ async function leftovers(t: Deno.TestContext, lab: OverlayLab): Promise<void> {
     Deno.kill(h2.agent.pid, "SIGSTOP");
     try {
       const path = `/networks/${network}?ip=${address}&port=80`;
-      const { status, body } = await h1.api.ask({ method: "CONNECT", path, timeout: 300_000 });
+      const { status, body } = await h1.api.request({ method: "CONNECT", path, timeout: 300_000 });
       assert.equal(status, 502, body);
       assert.match(body, /h2 at 10\.99\.0\.12:9999 gives no answer: it answers no request/);
     } finally {

@@ -128,45 +128,45 @@ Deno.test("GET /openapi.json", async (t) => {
   });
 
   await t.step("what a real agent takes and answers is as it says", async () => {
-    const seen = new Set<string>(), ask = asker(document, client, seen);
+    const seen = new Set<string>(), request = checkedRequester(document, client, seen);
     const container = await host.container();
     await host.host.run(["ip", "tuntap", "add", "tap0", "mode", "tap"]);
 
-    await ask("GET", "/version", 200);
-    const network = (await ask("POST", "/networks", 201, { body: { name: "blue" } })).network as {
+    await request("GET", "/version", 200);
+    const network = (await request("POST", "/networks", 201, { body: { name: "blue" } })).network as {
       id: string;
     };
     const id = network.id, of = { network_id: id };
-    await ask("GET", "/networks", 200, { query: { name: "blue" } });
-    await ask("GET", "/networks/{id}", 200, { id });
-    const warned = await ask("POST", "/networks", 201, {
+    await request("GET", "/networks", 200, { query: { name: "blue" } });
+    await request("GET", "/networks/{id}", 200, { id });
+    const warned = await request("POST", "/networks", 201, {
       body: { id: "", ip_range: "10.99.0.0/24", gateway: null },
     });
     assert.ok(warned.warning);
     const activate = { activate: true, activate_params: { ns_handle_path: container.path } };
     const body = { ...of, ...activate, name: "web", aliases: ["www"], allow: [{ address: "10.0.0.99" }] };
-    await ask("POST", "/endpoints", 201, { body, query: { wait: "5s" } });
-    await ask("PUT", "/endpoints", 200, { body: { ...of, ...activate } });
-    const made = (await ask("PUT", "/endpoints", 201, {
+    await request("POST", "/endpoints", 201, { body, query: { wait: "5s" } });
+    await request("PUT", "/endpoints", 200, { body: { ...of, ...activate } });
+    const made = (await request("PUT", "/endpoints", 201, {
       body: { ...of, ...activate, activate_params: { ns_handle_path: (await host.container()).path } },
     })).endpoint as { id: string };
-    await ask("GET", "/endpoints", 200, { query: of });
-    await ask("GET", "/ways/{id}", 200, { id, query: { ip: "10.0.0.2" } });
-    await ask("GET", "/ways/{id}", 200, { id, query: { ip: "10.0.0.77" } });
-    await ask("GET", "/ways/{id}", 200, { id, query: { of: "ghost" } });
-    await ask("GET", "/machines/{id}", 200, { id, query: { mac: "02:84:0a:00:00:02" } });
+    await request("GET", "/endpoints", 200, { query: of });
+    await request("GET", "/ways/{id}", 200, { id, query: { ip: "10.0.0.2" } });
+    await request("GET", "/ways/{id}", 200, { id, query: { ip: "10.0.0.77" } });
+    await request("GET", "/ways/{id}", 200, { id, query: { of: "ghost" } });
+    await request("GET", "/machines/{id}", 200, { id, query: { mac: "02:84:0a:00:00:02" } });
 
     const attachment = { network: "blue", container: "c1", ifname: "eth0" };
     const attached = await host.container();
     const route = { dst: "192.0.2.0/24", gw: "10.0.0.1", mtu: 1400 };
     const attach = { attachment, ...of, netns: attached.path, routes: [route] };
-    await ask("POST", "/attachments", 201, { body: attach });
-    await ask("POST", "/attachments", 409, { body: attach });
-    await ask("GET", "/attachments", 200, { query: { ...attachment, netns: attached.path } });
-    await ask("GET", "/endpoints", 200, { query: { netns: attached.path } });
-    await ask("PUT", "/attachments", 200, { body: { network: "blue", valid: [] } });
-    await ask("DELETE", "/attachments", 204, { query: attachment });
-    await ask("GET", "/attachments", 404, { query: { ...attachment, netns: attached.path } });
+    await request("POST", "/attachments", 201, { body: attach });
+    await request("POST", "/attachments", 409, { body: attach });
+    await request("GET", "/attachments", 200, { query: { ...attachment, netns: attached.path } });
+    await request("GET", "/endpoints", 200, { query: { netns: attached.path } });
+    await request("PUT", "/attachments", 200, { body: { network: "blue", valid: [] } });
+    await request("DELETE", "/attachments", 204, { query: attachment });
+    await request("GET", "/attachments", 404, { query: { ...attachment, netns: attached.path } });
     const inside = await requestIn(host.namespace, { hostname: "127.0.0.1", port: API_PORT }, {
       path: "/ports",
     });
@@ -174,22 +174,22 @@ Deno.test("GET /openapi.json", async (t) => {
     assert.ok(document.paths["/ports"]?.get?.responses["403"]);
 
     for (const status of [201, 200]) {
-      await ask("POST", "/ports", status, { body: { device: "tap0", ...of, leases: 2 } });
+      await request("POST", "/ports", status, { body: { device: "tap0", ...of, leases: 2 } });
     }
-    await ask("GET", "/ports", 200);
-    await ask("DELETE", "/ports/{device}", 200, { id: "tap0" });
-    await ask("DELETE", "/ports/{device}", 404, { id: "tap0" });
+    await request("GET", "/ports", 200);
+    await request("DELETE", "/ports/{device}", 200, { id: "tap0" });
+    await request("DELETE", "/ports/{device}", 404, { id: "tap0" });
 
-    await ask("DELETE", "/networks/{id}", 400, { id });
-    await ask("DELETE", "/endpoints/{id}", 204, { id: made.id });
-    await ask("DELETE", "/endpoints/{id}", 404, { id: made.id });
-    await ask("DELETE", "/endpoints/{id}", 400, { id: made.id, query: { force: "x" } });
-    await ask("GET", "/networks/{id}", 404, { id: "x" });
-    await ask("POST", "/networks", 409, { body: { id } });
-    await ask("POST", "/networks", 400, { body: { ip_range: "10.0.0.7/24" } });
-    await ask("POST", "/networks", 413, { body: { name: "x".repeat(1 << 20) } });
-    await ask("DELETE", "/networks/{id}", 204, { id: (warned.network as { id: string }).id });
-    for (const path of ["/healthz", "/readyz", "/metrics", "/openapi.json"]) await ask("GET", path, 200);
+    await request("DELETE", "/networks/{id}", 400, { id });
+    await request("DELETE", "/endpoints/{id}", 204, { id: made.id });
+    await request("DELETE", "/endpoints/{id}", 404, { id: made.id });
+    await request("DELETE", "/endpoints/{id}", 400, { id: made.id, query: { force: "x" } });
+    await request("GET", "/networks/{id}", 404, { id: "x" });
+    await request("POST", "/networks", 409, { body: { id } });
+    await request("POST", "/networks", 400, { body: { ip_range: "10.0.0.7/24" } });
+    await request("POST", "/networks", 413, { body: { name: "x".repeat(1 << 20) } });
+    await request("DELETE", "/networks/{id}", 204, { id: (warned.network as { id: string }).id });
+    for (const path of ["/healthz", "/readyz", "/metrics", "/openapi.json"]) await request("GET", path, 200);
 
     const all = [...operationsOf(document)].filter(([method]) => method !== "CONNECT");
     assert.deepEqual(all.map(([, , { operationId }]) => operationId).filter((id) => !seen.has(id)), []);
@@ -197,7 +197,7 @@ Deno.test("GET /openapi.json", async (t) => {
 });
 
 /** Sends requests, whose bodies and answers have to be as the document says; a field that it does not have is an error too. */
-function asker(document: Document, client: AgentClient, seen: Set<string>) {
+function checkedRequester(document: Document, client: AgentClient, seen: Set<string>) {
   const closed = structuredClone(document);
   for (const [, schema] of objectsIn(closed.components.schemas)) {
     if (schema.type === "object" && schema.properties) schema.additionalProperties ??= false;

@@ -51,8 +51,8 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
   };
   const stoppedAndNarrow = async () => {
     await h3.stop();
-    const asked = await probes(h3);
-    await until("h3 has been asked", async (see) => see(await probes(h3)) >= asked + 3, PATIENCE);
+    const before = await probes(h3);
+    await until("h3 has been asked", async (see) => see(await probes(h3)) >= before + 3, PATIENCE);
     assert.equal(await reached(h1, "h3"), 1);
     const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-m", "length", "--length", "1401:", "-j", "DROP"];
     await h3.host.run(["iptables", "-A", ...rule]);

@@ -34,9 +34,9 @@ Deno.test("ranges of networks", async (t) => {
         "it is listed",
         async (see) => see(await h1.api.networks()).some(({ id }) => id === network.id),
       );
-      const ask = (ip: string) =>
-        h1.api.ask({ method: "CONNECT", path: `/networks/${network.id}?ip=${ip}&port=9999` });
-      const { status, body } = await ask("127.0.0.1");
+      const connect = (ip: string) =>
+        h1.api.request({ method: "CONNECT", path: `/networks/${network.id}?ip=${ip}&port=9999` });
+      const { status, body } = await connect("127.0.0.1");
       assert.equal(status, 400, body);
       assert.match(body, /ip: 127\.0\.0\.1: the addresses of 127\.0\.0\.0\/8 are loopback/);
       await h1.api.deleteEndpoint(endpoint.id);
@@ -61,7 +61,7 @@ Deno.test("ranges of networks", async (t) => {
       assert.match(stderr, /10\.99\.0\.11 in it is the VTEP of a host/);
       await h1.agent.line(/is not for this network alone/);
       assert.equal(h1.agent.lines.filter((line) => /is not for this network alone/.test(line)).length, 1);
-      const { status, body } = await h1.api.ask({
+      const { status, body } = await h1.api.request({
         method: "POST",
         path: "/networks",
         body: JSON.stringify({ ip_range: "8.8.8.0/24" }),
@@ -78,7 +78,7 @@ Deno.test("ranges of networks", async (t) => {
         }
       }
       await lab.agree();
-      const { body: quiet } = await h1.api.ask({ method: "POST", path: "/networks", body: "{}" });
+      const { body: quiet } = await h1.api.request({ method: "POST", path: "/networks", body: "{}" });
       assert.deepEqual(Object.keys(JSON.parse(quiet)), ["network"]);
     },
   );

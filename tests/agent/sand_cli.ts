@@ -44,11 +44,11 @@ export interface SandOptions {
 }
 
 /** The agent that it is to talk to. */
-type Asked = Pick<Api, "url"> & Partial<Pick<Api, "options">>;
+type Target = Pick<Api, "url"> & Partial<Pick<Api, "options">>;
 
 /** Runs it in this process to its end, with any exit status; one at a time, since it reads the environment. */
 export async function sand(
-  { url, options = [] }: Asked,
+  { url, options = [] }: Target,
   args: readonly string[],
   { stdin = "", env = {} }: SandOptions = {},
 ): Promise<Output> {
@@ -67,7 +67,7 @@ export async function sand(
 
 /** Runs it as a process of its own to its end, with any exit status. */
 export function sandProcess(
-  { url, options = [] }: Asked,
+  { url, options = [] }: Target,
   args: readonly string[],
 ): Promise<Output> {
   const command = strandCommand(["sand-agent-cli", ...options, ...args]);

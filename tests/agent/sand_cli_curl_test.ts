@@ -43,9 +43,10 @@ Deno.test("curl sends a request inside the network and prints the answer's body"
   };
   const url = `http://127.0.0.1:${server.port}`;
   await t.step("GET with headers", async () => {
-    const asked = await curl(["-H", "X-A: 1", "-H", "x-a: 2", "-H", "Host: web", `${url}/a%20b?c=d#e`]);
-    assert.deepEqual([asked.method, asked.url, asked.body], ["GET", "/a%20b?c=d", ""]);
-    const { host, "x-a": a, accept, "content-length": length, "transfer-encoding": coding } = asked.headers;
+    const received = await curl(["-H", "X-A: 1", "-H", "x-a: 2", "-H", "Host: web", `${url}/a%20b?c=d#e`]);
+    assert.deepEqual([received.method, received.url, received.body], ["GET", "/a%20b?c=d", ""]);
+    const { host, "x-a": a, accept, "content-length": length, "transfer-encoding": coding } =
+      received.headers;
     assert.deepEqual([host, a, accept, length, coding], ["web", "1, 2", "*/*", undefined, undefined]);
   });
   await t.step("the URL's own host and credentials", async () => {

@@ -91,13 +91,13 @@ Deno.test("the session that SAND users know", async (t) => {
       `* [ACTIVE]  ID=${endpoint} networkID=${network} hostname=host-a IP=10.0.0.9/24 NS=/run/netns/blue
 * [PASSIVE] ID=p networkID=${network} hostname=host-b IP=10.0.0.9/24
 `;
-    const asked: [args: string[], line: string][] = [
+    const listings: [args: string[], line: string][] = [
       [[], "GET /endpoints"],
       [["--hostname", "all"], "GET /endpoints"],
       [["--network", network], `GET /endpoints?network_id=${network}`],
       [["-n", network, "--hostname", "all"], `GET /endpoints?network_id=${network}`],
     ];
-    for (const [args, line] of asked) {
+    for (const [args, line] of listings) {
       assert.deepEqual(await $("endpoint-list", ...args), done(`List of endpoints:\n${rows}`));
       assert.equal(last()?.line, line);
     }

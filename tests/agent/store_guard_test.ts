@@ -28,9 +28,9 @@ function onHold(host: OverlayHost): Promise<void> {
 }
 
 /** Asserts that an agent refuses at once what it is asked. */
-async function refused(ask: () => Promise<unknown>, status: number, sentence: RegExp): Promise<void> {
+async function refused(request: () => Promise<unknown>, status: number, sentence: RegExp): Promise<void> {
   await quickly(3000, () =>
-    assert.rejects(ask(), (error) => {
+    assert.rejects(request(), (error) => {
       assert.ok(error instanceof Error);
       assert.match(error.message, new RegExp(`: ${status} `));
       assert.match(error.message, sentence);
@@ -47,12 +47,12 @@ Deno.test("an etcd that hangs, is away or is another one", async (t) => {
   const missing = crypto.randomUUID();
   const refusals = async () => {
     const { api } = h1;
-    const asked = [
+    const requests = [
       api.deleteNetwork(missing),
       api.deleteEndpoint(missing),
       api.createEndpoint(missing, {}),
     ];
-    return (await Promise.allSettled(asked)).map((outcome) =>
+    return (await Promise.allSettled(requests)).map((outcome) =>
       outcome.status === "rejected" && outcome.reason instanceof ApiError ? outcome.reason.status : outcome
     );
   };
@@ -115,7 +115,7 @@ Deno.test("an etcd that hangs, is away or is another one", async (t) => {
     h1.launch();
     await until(
       "the API answers",
-      async () => await h1.api.ask({ path: "/version" }).then(() => true, () => false),
+      async () => await h1.api.request({ path: "/version" }).then(() => true, () => false),
     );
     await refused(() => h1.api.networks(), 503, /etcd/);
     assert.equal((await h1.api.status("/readyz")).status, 503);

@@ -59,7 +59,7 @@ Deno.test("hosts of Go agents are taken over one by one, and no ping between the
   await lab.kv.write({ [presence]: JSON.stringify({ id: idle, created_at: "2020-03-01T00:00:00Z" }) });
   await until(
     "h1 knows",
-    async () => (await h1.api.ask({ method: "DELETE", path: `/networks/${idle}` })).status === 204,
+    async () => (await h1.api.request({ method: "DELETE", path: `/networks/${idle}` })).status === 204,
   );
   assert.notEqual(await lab.kv.get(`/sc-net/network/${idle}`), undefined);
   await lab.kv.write({ [presence]: undefined });

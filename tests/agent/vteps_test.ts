@@ -1,4 +1,4 @@
-/** From which hosts VXLAN is taken, as a strange host, a process without rights and a container behind NAT try it; judged by nft. */
+/** From which hosts VXLAN is taken, as a strange host, a process without rights and a container behind NAT try it; checked by nft. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { type LabHost, run } from "../lab/host.ts";
@@ -45,7 +45,7 @@ async function send(from: LabHost, to: OverlayHost, vnis: readonly number[], use
 async function watch(host: OverlayHost, network: string): Promise<() => Promise<number>> {
   const inside = ["nsenter", `--net=${host.namespaceOf(network)}`, "nft"];
   await run([...inside, "-f", "-"], {
-    stdin: `table netdev judge {
+    stdin: `table netdev reference {
       counter got { }
       chain in {
         type filter hook ingress device vxlan0 priority 0;
@@ -54,7 +54,7 @@ async function watch(host: OverlayHost, network: string): Promise<() => Promise<
     }`,
   });
   return async () => {
-    const { stdout } = await run([...inside, "-j", "list", "counters", "table", "netdev", "judge"]);
+    const { stdout } = await run([...inside, "-j", "list", "counters", "table", "netdev", "reference"]);
     return JSON.parse(stdout).nftables.find(({ counter }: { counter?: object }) => counter).counter.packets;
   };
 }
@@ -138,7 +138,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
   });
 
   const guest = await lab.lab.host("guest");
-  let judged: Record<string, number> = {};
+  let refusals: Record<string, number> = {};
   await t.step("nor can a container behind the host, with or without the host's address", async () => {
     const before = await got();
     await run([
@@ -183,7 +183,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
     await until("it is counted", async (see) => see(await refused(h2))["forwarded-dropped"] === 1);
     assert.equal(await gotBefore(), 0);
     await nft(h2, "delete table ip nat");
-    judged = await refused(h1);
+    refusals = await refused(h1);
     assert.ok(await pings(one.container, two.address));
   });
 
@@ -205,7 +205,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
       await counted(++count);
     }
     assert.equal(await got(), before);
-    assert.deepEqual(await refused(h1), judged);
+    assert.deepEqual(await refused(h1), refusals);
     const told = /agent_refused_vxlan_total\{reason="spoofed",verdict="dropped"\} 4/;
     await until("the metrics say so", async (see) => told.test(see((await h2.api.status("/metrics")).body)));
     assert.ok(await pings(one.container, two.address));

@@ -30,7 +30,7 @@ export class Crowds {
     const crowds: Crowd[] = [];
     for (const [i, size] of SIZES.entries()) {
       progress(`filling etcd with ${sizeName(size)} endpoints`);
-      // The lab's judge knows the usual prefix.
+      // The lab's check knows the usual prefix.
       const prefix = i === RESTING ? "/sc-net" : `/bench-${size}`;
       crowds.push(await Crowd.fill(lab, lab.host(i + 1), size, prefix));
     }
@@ -44,10 +44,10 @@ export class Crowds {
       await crowd.host.stop();
       await crowd.clear();
       const restarted = await crowd.start();
-      await this.judge(crowd);
+      await this.check(crowd);
       await crowd.host.stop();
       const again = await crowd.start();
-      await this.judge(crowd);
+      await this.check(crowd);
       const unit = "ms";
       return [
         { size: sizeName(crowd.size), metric: "started, everything to be made", unit, value: restarted },
@@ -92,7 +92,7 @@ export class Crowds {
   }
 
   /** What is in the kernel while the agent stands still. */
-  private async judge({ host }: Crowd): Promise<void> {
+  private async check({ host }: Crowd): Promise<void> {
     host.agent.signal("SIGSTOP");
     try {
       const [first] = await this.lab.differences([host]);

@@ -41,8 +41,8 @@ export class LeaseClient implements Disposable {
   /** DISCOVER to ACK, in ms. @throws Error when there is no lease */
   async exchange(mac: string): Promise<number> {
     const began = performance.now();
-    const offer = await this.#ask(mac, Type.discover, []);
-    const ack = await this.#ask(mac, Type.request, [
+    const offer = await this.#request(mac, Type.discover, []);
+    const ack = await this.#request(mac, Type.request, [
       [Opt.requestedAddress, bytesOf32(offer.yiaddr)],
       [Opt.serverId, bytesOf32(offer.u32(Opt.serverId) ?? 0)],
     ]);
@@ -50,7 +50,7 @@ export class LeaseClient implements Disposable {
     return performance.now() - began;
   }
 
-  async #ask(mac: string, type: number, options: [number, Uint8Array][]): Promise<Message> {
+  async #request(mac: string, type: number, options: [number, Uint8Array][]): Promise<Message> {
     const xid = ++this.#xid, out = this.#out;
     const payload = clientMessage({ type, mac, xid, flags: BROADCAST, options });
     out.buffer.set(payload, PAYLOAD_AT);

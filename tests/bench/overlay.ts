@@ -47,7 +47,7 @@ export async function benchOverlay(options: OverlayBenchOptions = {}): Promise<B
   await measure(names.sides(1));
   const crowd = await names.crowd(progress);
   await measure(names.sides(1000));
-  await measure([{ name: "Strand, overlay", round: () => crowd.asked() }], 1);
+  await measure([{ name: "Strand, overlay", round: () => crowd.measure() }], 1);
   progress("leaving agent and gatewayd alone");
   await measure([{ name: "Strand, overlay", round: () => crowd.taken() }], 1);
   return result;

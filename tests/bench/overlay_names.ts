@@ -41,7 +41,7 @@ export class Names {
   private constructor(
     private readonly it: GatewayLab,
     private readonly host: OverlayHost,
-    private readonly asker: LabHost,
+    private readonly client: LabHost,
     private readonly flat: LabHost,
     private readonly dnsd: Process,
     private readonly queries: string,
@@ -132,7 +132,7 @@ export class Names {
     });
     const from = ({ path }: LabHost, server: string) => ["nsenter", `--net=${path}`, "dnsperf", "-s", server];
     return [
-      side("Strand, overlay", this.it.gatewayd(this.host).pid, from(this.asker, "10.0.0.1")),
+      side("Strand, overlay", this.it.gatewayd(this.host).pid, from(this.client, "10.0.0.1")),
       side("Strand, flat (dnsd)", this.dnsd.pid, from(this.flat, FLAT)),
     ];
   }
@@ -177,7 +177,7 @@ export class Crowd {
   ) {}
 
   /** Asks each network for a lease and for a name; what it takes, and in how many networks it was right. */
-  async asked(): Promise<Sample[]> {
+  async measure(): Promise<Sample[]> {
     const leases: number[] = [], size = `${NETWORKS.toLocaleString("en")} networks`;
     let named = 0, unanswered = 0;
     for (const [i, number] of this.numbers.entries()) {

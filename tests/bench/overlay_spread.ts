@@ -21,7 +21,7 @@ export async function spreadingLeases(stack: AsyncDisposableStack): Promise<Side
   for (const host of others) watches.push(stack.use(await EntryWatch.open(host.namespaceOf(blue))));
   let number = 0;
   const round = async (): Promise<Sample[]> => {
-    const asked: number[] = [], told: number[] = [], now = systemClock();
+    const requested: number[] = [], told: number[] = [], now = systemClock();
     for (let i = 0; i < LEASES; i++) {
       const hex = (++number).toString(16).padStart(4, "0"),
         mac = `52:54:03:00:${hex.slice(0, 2)}:${hex.slice(2)}`;
@@ -34,12 +34,12 @@ export async function spreadingLeases(stack: AsyncDisposableStack): Promise<Side
       await client.exchange(mac);
       const given = now();
       for (const at of await shown) {
-        asked.push(at - begun);
+        requested.push(at - begun);
         told.push(Math.max(0, at - given));
       }
     }
     const size = `${HOSTS} hosts`, unit = "ms";
-    return ([["its DISCOVER", asked], ["its ACK", told]] as const).flatMap(([what, took]) => [
+    return ([["its DISCOVER", requested], ["its ACK", told]] as const).flatMap(([what, took]) => [
       { size, metric: `a lease on another host after ${what}, median`, unit, value: percentile(took, 50) },
       { size, metric: `a lease on another host after ${what}, 99 of 100`, unit, value: percentile(took, 99) },
     ]);

@@ -8,7 +8,7 @@ import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { ApiNetwork } from "../lab/overlay_api.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
-import { addressOf } from "../lab/overlay_judge.ts";
+import { addressOf } from "../lab/overlay_reference.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { Relay } from "../lab/relay.ts";
 import { until } from "../lab/until.ts";

@@ -284,12 +284,12 @@ async function silence({ lab, h1, runtime }: Made) {
   const [{ name }] = one.result["interfaces"] as [{ name: string }];
   assert.equal(await sysctl(h1.host, `net.ipv6.conf.${name}.disable_ipv6`), "1");
   // Who asks for the host's address by ARP gets no answer, as without this key.
-  const asks = async (address: string) => {
+  const arping = async (address: string) => {
     const command = ["busybox", "arping", "-c", "1", "-w", "1", "-I", "eth0", "-s", one.address, address];
     return (await one.container.run(command, { mayFail: true })).stdout;
   };
-  assert.match(await asks(two.address), /^Received 1 /m);
-  assert.match(await asks(h1.ip), /^Received 0 /m);
+  assert.match(await arping(two.address), /^Received 1 /m);
+  assert.match(await arping(h1.ip), /^Received 0 /m);
   await h1.host.run(["sysctl", "-qw", `net.ipv6.conf.${name}.disable_ipv6=0`]);
   await h1.host.run(["ip", "link", "set", name, "arp", "on"]);
   await runtime.check(list, one.attachment);

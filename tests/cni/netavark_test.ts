@@ -78,7 +78,7 @@ Deno.test({
       );
       await t.step(
         "address and MAC are those that were asked for, or refused with the reason",
-        () => asked(made),
+        () => requestedAddresses(made),
       );
       await t.step(
         "what was left behind while the agent was away is gone with the next container",
@@ -178,7 +178,7 @@ async function quadlets({ version, h1 }: Made): Promise<void> {
   assert.match(stdout, /^After=blue-network\.service$/m);
 }
 
-async function asked({ h2, p2 }: Made): Promise<void> {
+async function requestedAddresses({ h2, p2 }: Made): Promise<void> {
   const start = (name: string, options: string) => p2.start(`blue:${options}`, name, "--rm");
   await start("db", "ip=10.0.0.50,mac=02:00:00:00:00:0b");
   await start("c", "mac=02:00:00:00:00:0c");
@@ -223,9 +223,9 @@ async function away({ it, h2, p2 }: Made): Promise<void> {
 async function hostile({ h2, p2, blue }: Made): Promise<void> {
   const container = (await p2.run("inspect", "--format", "{{.ID}}", "db")).stdout.trim();
   const network = { name: "blue", id: "1".repeat(64), driver: "strand", options: { agent: h2.socket } };
-  const asked = { container_name: "db", network, network_options: { interface_name: "eth0" } };
+  const options = { container_name: "db", network, network_options: { interface_name: "eth0" } };
   const perform = async (command: string, container_id: string, netns: string) => {
-    const input = new TextEncoder().encode(JSON.stringify({ ...asked, container_id }));
+    const input = new TextEncoder().encode(JSON.stringify({ ...options, container_id }));
     return (await call([command, netns], () => Promise.resolve(input))).output?.["error"];
   };
   for (

@@ -271,7 +271,7 @@ async function everyCode(t: Deno.TestContext, { lab, h1, executed, called: runti
       h1.launch();
       await until(
         "the agent listens",
-        async () => await h1.api.ask({ path: "/version" }).then(() => true, () => false),
+        async () => await h1.api.request({ path: "/version" }).then(() => true, () => false),
       );
       assert.equal((await refused(runtime.call("STATUS", conf))).code, 50);
       assert.equal((await refused(runtime.call("ADD", conf, other))).code, 11);

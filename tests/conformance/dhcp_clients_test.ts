@@ -149,13 +149,15 @@ Deno.test("a name is made a label, and goes to the machine that replaces one whi
   assert(udhcpc);
   const name = () => lab.view.member(fresh)?.name;
   const host = await lab.client("fresh", fresh);
-  for (const [asked, label] of [["ppj's iPad", "ppj-s-ipad"], ["TV", undefined], ["NAS", "nas"]] as const) {
+  for (
+    const [requested, label] of [["ppj's iPad", "ppj-s-ipad"], ["TV", undefined], ["NAS", "nas"]] as const
+  ) {
     // In hexadecimal: as text, it would end at a blank. It asks once, since a name would be counted again with each request.
-    const station = udhcpc.start(host, `-T 20 -x 0x0c:${new TextEncoder().encode(asked).toHex()}`);
+    const station = udhcpc.start(host, `-T 20 -x 0x0c:${new TextEncoder().encode(requested).toHex()}`);
     const address = await event(station, udhcpc.bound);
     await until("the lease is in etcd", (see) => see(lab.view.member(fresh)?.ip4) === address);
-    assert.equal(name(), label && `${label}.${domain}`, asked);
-    assert.equal(lab.view.member(fresh)?.record.client_name, label === "nas" ? undefined : asked);
+    assert.equal(name(), label && `${label}.${domain}`, requested);
+    assert.equal(lab.view.member(fresh)?.record.client_name, label === "nas" ? undefined : requested);
     await released(udhcpc, host, station, () => lab.view.member(fresh) === undefined);
   }
   const former = lab.view.member(dead);

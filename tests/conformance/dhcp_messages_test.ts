@@ -5,7 +5,7 @@ import type { NexNetworkRecord } from "../../services/store/records.ts";
 import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
 import { DhcpLab, type Replica } from "./dhcp_lab.ts";
-import { type Ask, option, scapy } from "./dhcp_scapy.ts";
+import { option, scapy, type ScapyMessage } from "./dhcp_scapy.ts";
 
 const mac = "00:00:99:00:00:01", stranger = "00:00:77:00:00:01";
 const ALL_STATIONS = "ff:ff:ff:ff:ff:ff";
@@ -32,14 +32,14 @@ async function station(address?: string) {
   const replica = await lab.replica(await lab.server("server", "10.0.0.1/24"));
   const host = await lab.client("client", mac);
   if (address) await host.run(["ip", "address", "add", address, "dev", "eth0"]);
-  return { lab, replica, ask: (...asks: Ask[]) => scapy(host, asks) };
+  return { lab, replica, exchange: (...messages: ScapyMessage[]) => scapy(host, messages) };
 }
 
 Deno.test("scapy reads each option as the network has it, in the order asked for", async () => {
-  const { lab, ask } = await station();
+  const { lab, exchange } = await station();
   await using _ = lab;
   const wanted = [121, 42, 26, 119, 15, 6, 3, 1, 28, 66, 67, 33];
-  const [offer] = await ask({
+  const [offer] = await exchange({
     type: "discover",
     mac,
     options: [["param_req_list", wanted], ["client_id", "0x01000099000001"], ["max_dhcp_size", 1500]],
@@ -71,13 +71,13 @@ Deno.test("scapy reads each option as the network has it, in the order asked for
 });
 
 Deno.test("a client's first DISCOVER is answered, and its first REQUEST: it need not send them again", async () => {
-  const { lab, ask } = await station();
+  const { lab, exchange } = await station();
   await using _ = lab;
   let client = 0;
   // Each try is a new client's. One that gets no answer takes longer than a try may take.
   const answers = await quickly(10_000, () => {
     const first = { mac: `00:00:99:00:00:1${client++}`, flags: 0x8000, tries: 1, timeout: 10 };
-    return ask(
+    return exchange(
       { ...first, type: "discover" },
       { ...first, type: "request", options: [["requested_addr", "192.168.1.1"]] },
     );
@@ -86,10 +86,10 @@ Deno.test("a client's first DISCOVER is answered, and its first REQUEST: it need
 });
 
 Deno.test("long options come in pieces, and in file and sname where the client takes no more", async () => {
-  const { lab, ask } = await station();
+  const { lab, exchange } = await station();
   await using _ = lab;
   const discover = { type: "discover", mac };
-  const [large, small] = await ask(
+  const [large, small] = await exchange(
     { ...discover, options: [["param_req_list", [43]], ["max_dhcp_size", 1500]] },
     { ...discover, options: [["param_req_list", [43, 66, 67, 42, 121]]] },
   );
@@ -100,10 +100,10 @@ Deno.test("long options come in pieces, and in file and sname where the client t
 });
 
 Deno.test("replies go to the relay, to the broadcast address, or to the address that the client is about to have", async () => {
-  const { lab, ask } = await station("10.0.0.200/24");
+  const { lab, exchange } = await station("10.0.0.200/24");
   await using _ = lab;
   const discover = { type: "discover", mac };
-  const [unicast, broadcast, relayed, nak, relayedNak] = await ask(
+  const [unicast, broadcast, relayed, nak, relayedNak] = await exchange(
     discover,
     { ...discover, flags: 0x8000 },
     { ...discover, giaddr: "10.0.0.200", from: "10.0.0.200" },
@@ -123,10 +123,10 @@ Deno.test("replies go to the relay, to the broadcast address, or to the address 
 });
 
 Deno.test("strangers, requests to another server and datagrams that pass by get silence", async () => {
-  const { lab, replica, ask } = await station();
+  const { lab, replica, exchange } = await station();
   await using _ = lab;
   const silent = true, request = { type: "request", mac, silent };
-  const answers = await ask(
+  const answers = await exchange(
     { type: "discover", mac: stranger, silent },
     { type: "request", mac: stranger, silent, options: [["requested_addr", "10.0.0.10"]] },
     { ...request, options: [["requested_addr", "10.0.0.10"], ["server_id", "10.0.0.9"]] },
@@ -146,10 +146,10 @@ async function macOf({ host }: Replica): Promise<string> {
 }
 
 Deno.test("INFORM from a host that has its address; rapid commit; option 82 comes back last", async () => {
-  const { lab, ask } = await station("10.0.0.10/24");
+  const { lab, exchange } = await station("10.0.0.10/24");
   await using _ = lab;
   const relay = "0x0104deadbeef";
-  const [ack, informed, offer] = await ask(
+  const [ack, informed, offer] = await exchange(
     { type: "discover", mac, options: [["80", "0x"]] },
     { type: "inform", mac, ciaddr: "10.0.0.10", from: "10.0.0.10", options: [["param_req_list", [6]]] },
     { type: "discover", mac, giaddr: "10.0.0.10", options: [["82", relay], ["param_req_list", [3, 82]]] },
@@ -165,10 +165,10 @@ Deno.test("INFORM from a host that has its address; rapid commit; option 82 come
 });
 
 Deno.test("DECLINE: the address is put aside, and the client gets another", async () => {
-  const { lab, replica, ask } = await station();
+  const { lab, replica, exchange } = await station();
   await using _ = lab;
   const server = ["server_id", "10.0.0.1"] as const;
-  const [, , offer] = await ask(
+  const [, , offer] = await exchange(
     { type: "request", mac, options: [["requested_addr", "10.0.0.10"], server] },
     { type: "decline", mac, options: [["requested_addr", "10.0.0.10"], server] },
     { type: "discover", mac },
@@ -233,7 +233,7 @@ Deno.test("an interface that is deleted and made again is served again, with a l
   const replica = await lab.replica(server, ["eth0", "eth1"]);
   assert.deepEqual(replica.server.missing, ["eth1"]);
   const host = await lab.client("client", mac);
-  const offered = async (more: Partial<Ask> = {}) =>
+  const offered = async (more: Partial<ScapyMessage> = {}) =>
     (await scapy(host, [{ type: "discover", mac, ...more }]))[0]?.yiaddr;
   assert.equal(await offered(), "10.0.0.10");
   await server.run(["ip", "link", "set", "eth0", "down"]);

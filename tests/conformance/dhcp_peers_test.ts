@@ -4,7 +4,7 @@ import type { NexNetworkRecord } from "../../services/store/records.ts";
 import type { LabHost, Segment } from "../lab/host.ts";
 import { contained } from "./dhcp_clients.ts";
 import { DhcpLab } from "./dhcp_lab.ts";
-import { type Answer, type Ask, scapy } from "./dhcp_scapy.ts";
+import { type Answer, scapy, type ScapyMessage } from "./dhcp_scapy.ts";
 
 /** A member that has no address yet, one that has its own, an unknown client, and their hosts' router. */
 const fresh = { mac: "00:00:99:00:00:01", address: "10.0.0.10" };
@@ -19,7 +19,7 @@ interface Difference {
 }
 
 interface Case {
-  readonly ask: Ask;
+  readonly message: ScapyMessage;
   /** We do not answer it. */
   readonly silent?: true;
   readonly dnsmasq?: Difference;
@@ -55,7 +55,10 @@ const usesCiaddr = differs(
   ...["type", "toMac", "to", "yiaddr", "siaddr", "broadcast", "leaseTime", "options"] as const,
 );
 const twoStates = differs("dnsmasq has option 50 mean that the client has no address", "ciaddr");
-const unasked = differs("they send option 108 unasked where no list is; RFC 8925 §3.3 forbids it", "options");
+const unrequested = differs(
+  "they send option 108 unasked where no list is; RFC 8925 §3.3 forbids it",
+  "options",
+);
 const wantsCiaddr = differs(
   "dnsmasq does not answer INFORM without ciaddr; RFC 2131 §4.3.5 leaves it open",
   ...whole,
@@ -83,84 +86,96 @@ const relay = { giaddr: bound.address, from: bound.address };
 const none = "0.0.0.0", broadcast = 0x8000;
 
 const cases: Record<string, Case> = {
-  "DISCOVER": { ask: { ...discover, options: [usual] } },
-  "DISCOVER, broadcast": { ask: { ...discover, flags: broadcast, options: [usual] } },
+  "DISCOVER": { message: { ...discover, options: [usual] } },
+  "DISCOVER, broadcast": { message: { ...discover, flags: broadcast, options: [usual] } },
   "DISCOVER with a ciaddr of its past": {
-    ask: { ...discover, ciaddr: stale, options: [usual] },
+    message: { ...discover, ciaddr: stale, options: [usual] },
     isc: echoes,
   },
-  "DISCOVER with its ciaddr": { ask: { ...discover, ciaddr: fresh.address, options: [usual] }, isc: echoes },
+  "DISCOVER with its ciaddr": {
+    message: { ...discover, ciaddr: fresh.address, options: [usual] },
+    isc: echoes,
+  },
   "DISCOVER with a ciaddr, broadcast": {
-    ask: { ...discover, ciaddr: stale, flags: broadcast, options: [usual] },
+    message: { ...discover, ciaddr: stale, flags: broadcast, options: [usual] },
     isc: echoes,
   },
   "DISCOVER with a ciaddr, relayed": {
-    ask: { ...discover, ...relay, ciaddr: stale, options: [usual] },
+    message: { ...discover, ...relay, ciaddr: stale, options: [usual] },
     isc: echoes,
   },
   "DISCOVER of an unknown client": {
     silent: true,
-    ask: { ...discover, mac: stranger.mac, options: [usual] },
+    message: { ...discover, mac: stranger.mac, options: [usual] },
   },
-  "SELECTING": { ask: selecting },
-  "SELECTING with a ciaddr of its past": { ask: { ...selecting, ciaddr: stale }, isc: usesCiaddr },
-  "SELECTING with its ciaddr": { ask: { ...selecting, ciaddr: fresh.address }, isc: echoes },
+  "SELECTING": { message: selecting },
+  "SELECTING with a ciaddr of its past": { message: { ...selecting, ciaddr: stale }, isc: usesCiaddr },
+  "SELECTING with its ciaddr": { message: { ...selecting, ciaddr: fresh.address }, isc: echoes },
   "SELECTING with its ciaddr, broadcast": {
-    ask: { ...selecting, ciaddr: fresh.address, flags: broadcast },
+    message: { ...selecting, ciaddr: fresh.address, flags: broadcast },
     isc: echoes,
   },
-  "INIT-REBOOT": { ask: rebooting },
-  "INIT-REBOOT with a ciaddr of its past": { ask: { ...rebooting, ciaddr: stale }, isc: usesCiaddr },
+  "INIT-REBOOT": { message: rebooting },
+  "INIT-REBOOT with a ciaddr of its past": { message: { ...rebooting, ciaddr: stale }, isc: usesCiaddr },
   "INIT-REBOOT with its ciaddr": {
-    ask: { ...rebooting, ciaddr: fresh.address },
+    message: { ...rebooting, ciaddr: fresh.address },
     isc: differs("ISC answers at ciaddr, where the client is not yet", ...whole),
   },
-  "INIT-REBOOT, an address of elsewhere": { ask: elsewhere, dnsmasq: nakFlag, isc: nakFlag },
-  "INIT-REBOOT, an address of elsewhere, broadcast": { ask: { ...elsewhere, flags: broadcast } },
+  "INIT-REBOOT, an address of elsewhere": { message: elsewhere, dnsmasq: nakFlag, isc: nakFlag },
+  "INIT-REBOOT, an address of elsewhere, broadcast": { message: { ...elsewhere, flags: broadcast } },
   "INIT-REBOOT, an address of elsewhere in ciaddr too": {
-    ask: { ...elsewhere, ciaddr: stale, flags: broadcast },
+    message: { ...elsewhere, ciaddr: stale, flags: broadcast },
     isc: differs("ISC takes it for a renewal that another server is to answer", ...whole),
   },
-  "INIT-REBOOT, an address of elsewhere, relayed": { ask: { ...elsewhere, ...relay } },
-  "RENEWING": { ask: { ...renewing, to: server } },
+  "INIT-REBOOT, an address of elsewhere, relayed": { message: { ...elsewhere, ...relay } },
+  "RENEWING": { message: { ...renewing, to: server } },
   "RENEWING with option 50": {
-    ask: { ...renewing, to: server, options: [wants(bound.address), usual] },
+    message: { ...renewing, to: server, options: [wants(bound.address), usual] },
     dnsmasq: twoStates,
   },
-  "REBINDING": { ask: renewing },
+  "REBINDING": { message: renewing },
   "REBINDING, broadcast": {
-    ask: { ...renewing, flags: broadcast },
+    message: { ...renewing, flags: broadcast },
     isc: differs("ISC heeds the flag before ciaddr; RFC 2131 §4.1 has ciaddr first", "to", "toMac"),
   },
-  "INFORM": { ask: informing },
-  "INFORM, unicast": { ask: { ...informing, to: server } },
-  "INFORM of an unknown client": { ask: unknown },
-  "INFORM of an unknown client, broadcast": { ask: { ...unknown, flags: broadcast } },
-  "INFORM of an unknown client, from 0.0.0.0": { ask: { ...unknown, from: none } },
-  "INFORM without ciaddr": { ask: { ...informing, ciaddr: none }, dnsmasq: wantsCiaddr },
-  "INFORM of an unknown client, without ciaddr": { ask: { ...unknown, ciaddr: none }, dnsmasq: wantsCiaddr },
-  "INFORM without ciaddr, from 0.0.0.0": { silent: true, ask: { ...informing, ciaddr: none, from: none } },
+  "INFORM": { message: informing },
+  "INFORM, unicast": { message: { ...informing, to: server } },
+  "INFORM of an unknown client": { message: unknown },
+  "INFORM of an unknown client, broadcast": { message: { ...unknown, flags: broadcast } },
+  "INFORM of an unknown client, from 0.0.0.0": { message: { ...unknown, from: none } },
+  "INFORM without ciaddr": { message: { ...informing, ciaddr: none }, dnsmasq: wantsCiaddr },
+  "INFORM of an unknown client, without ciaddr": {
+    message: { ...unknown, ciaddr: none },
+    dnsmasq: wantsCiaddr,
+  },
+  "INFORM without ciaddr, from 0.0.0.0": {
+    silent: true,
+    message: { ...informing, ciaddr: none, from: none },
+  },
   "INFORM of an unknown client, without ciaddr, from 0.0.0.0": {
     silent: true,
-    ask: { ...unknown, ciaddr: none, from: none },
+    message: { ...unknown, ciaddr: none, from: none },
   },
-  "INFORM with an address of elsewhere": { silent: true, ask: { ...unknown, ciaddr: stale, from: stale } },
+  "INFORM with an address of elsewhere": {
+    silent: true,
+    message: { ...unknown, ciaddr: stale, from: stale },
+  },
   "INFORM, relayed": {
-    ask: { ...unknown, ...relay },
+    message: { ...unknown, ...relay },
     dnsmasq: differs(
       "dnsmasq answers the relay; RFC 2131 §4.3.5 has the client's address in any case",
       "to",
       "port",
     ),
   },
-  "INFORM without ciaddr, relayed": { ask: { ...unknown, ...relay, ciaddr: none }, dnsmasq: wantsCiaddr },
-  "option 108, asked for": { ask: { ...discover, options: [list(1, 3, 108)] } },
-  "option 108, not asked for": { ask: { ...discover, options: [list(1, 3)] } },
-  "option 108, no list": { ask: discover, dnsmasq: unasked, isc: unasked },
+  "INFORM without ciaddr, relayed": { message: { ...unknown, ...relay, ciaddr: none }, dnsmasq: wantsCiaddr },
+  "option 108, asked for": { message: { ...discover, options: [list(1, 3, 108)] } },
+  "option 108, not asked for": { message: { ...discover, options: [list(1, 3)] } },
+  "option 108, no list": { message: discover, dnsmasq: unrequested, isc: unrequested },
   "option 108, no list, in an ACK": {
-    ask: { ...request, options: [wants(fresh.address), id] },
-    dnsmasq: unasked,
-    isc: unasked,
+    message: { ...request, options: [wants(fresh.address), id] },
+    dnsmasq: unrequested,
+    isc: unrequested,
   },
 };
 
@@ -233,15 +248,15 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
   await lab.store.committer.commit({ guards: [], ops: members });
 
   /** Those that have an address are on one host; that frames to the others reach it as well, the bridge has learnt. */
-  const ask = async (segment: Segment, peer?: "dnsmasq" | "isc") => {
+  const exchange = async (segment: Segment, peer?: "dnsmasq" | "isc") => {
     const { mac, address } = bound;
     const host = await lab.lab.host(`${segment.name}-client`, { segment, mac, address: `${address}/24` });
     await host.run(["ip", "address", "add", `${stranger.address}/24`, "dev", "eth0"]);
     return await scapy(
       host,
-      Object.values(cases).map(({ ask, silent = false, ...differences }) => {
+      Object.values(cases).map(({ message, silent = false, ...differences }) => {
         const otherwise = peer !== undefined && differences[peer]?.fields.includes("answered") === true;
-        return silent !== otherwise ? { ...ask, silent: true } : ask;
+        return silent !== otherwise ? { ...message, silent: true } : message;
       }),
     );
   };
@@ -249,11 +264,11 @@ Deno.test("dhcpd answers as dnsmasq and ISC's dhcpd do, and otherwise only where
     const segment = await lab.lab.segment(name);
     const host: LabHost = await lab.lab.host(name, { segment, address: `${server}/24` });
     await host.spawn(command).line(says);
-    return await ask(segment, name);
+    return await exchange(segment, name);
   };
   await lab.replica(await lab.server("server", `${server}/24`));
   const [ours, theirs, others] = await Promise.all([
-    ask(lab.lan),
+    exchange(lab.lan),
     beside("dnsmasq", dnsmasq, /sockets bound exclusively/),
     beside("isc", isc, /Server starting service/),
   ]);

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { LabHost } from "../lab/host.ts";
 
 /** A message for scapy to build; what is left out is as a client without an address has it. */
-export interface Ask {
+export interface ScapyMessage {
   /** scapy's name of the type: discover, request, … */
   readonly type: string;
   readonly mac: string;
@@ -51,9 +51,11 @@ export interface Answer {
 }
 
 /** Sends messages from a host's eth0, one after the other; the reply to each, if there was one in time. */
-export async function scapy(host: LabHost, asks: readonly Ask[]): Promise<(Answer | null)[]> {
+export async function scapy(host: LabHost, messages: readonly ScapyMessage[]): Promise<(Answer | null)[]> {
   const script = fileURLToPath(new URL("dhcp_scapy.py", import.meta.url));
-  const stdin = asks.map((ask, i) => JSON.stringify({ xid: i + 1, ...patience(ask), ...ask }) + "\n").join(
+  const stdin = messages.map((message, i) =>
+    JSON.stringify({ xid: i + 1, ...patience(message), ...message }) + "\n"
+  ).join(
     "",
   );
   const { stdout } = await host.run(["/usr/bin/python3", script], { stdin, timeout: 180_000 });
@@ -61,8 +63,8 @@ export async function scapy(host: LabHost, asks: readonly Ask[]): Promise<(Answe
 }
 
 function patience(
-  { type, silent = type === "release" || type === "decline" }: Ask,
-): Pick<Ask, "timeout" | "tries"> {
+  { type, silent = type === "release" || type === "decline" }: ScapyMessage,
+): Pick<ScapyMessage, "timeout" | "tries"> {
   return silent ? { timeout: 0.5, tries: 1 } : { timeout: 5, tries: 6 };
 }
 

@@ -5,7 +5,7 @@ import { installed } from "../bench/lib.ts";
 import { knotConfig } from "../lab/dns_servers.ts";
 import { Process, run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
-import { askAll, DnsLab, fillMini } from "./dns_lab.ts";
+import { DnsLab, fillMini, queryAll } from "./dns_lab.ts";
 
 const soa = String
   .raw`mini\.net\.\s+60\s+IN\s+SOA\s+ns\.mini\.net\. hostmaster\.mini\.net\. 7 3600 600 86400 60`;
@@ -142,7 +142,10 @@ se. 86400 DS 59407 8 2 67FAC65D9CA3A4F69DE42D25D1D01D78A5E5C9B5B4D8E4B9A0FAD26CE
       await until(
         "the signing server answers",
         () =>
-          askAll(port, [{ name: "", type: 48 }], 200).then(([m]) => (m?.answer.length ?? 0) > 0, () => false),
+          queryAll(port, [{ name: "", type: 48 }], 200).then(
+            ([m]) => (m?.answer.length ?? 0) > 0,
+            () => false,
+          ),
       );
       // It knows no port but 53; another test run has another address.
       const address = `127.53.${Deno.pid >> 8 & 255}.${Deno.pid % 254 + 1}`;

@@ -215,19 +215,19 @@ Deno.test({
         60_000,
       );
     }
-    const asking = await clients(folder);
-    for (const [client, command] of Object.entries(asking)) {
+    const commands = await clients(folder);
+    for (const [client, command] of Object.entries(commands)) {
       await test.step(client, async () => {
-        const ask = async (question: string) => await answer(host, command(question), question);
+        const query = async (question: string) => await answer(host, command(question), question);
         const questions = Object.keys(expected);
-        const answers = await Promise.all(questions.map(ask));
+        const answers = await Promise.all(questions.map(query));
         assert.deepEqual(
           Object.fromEntries(questions.map((question, i) => [question, answers[i]])),
           expected,
         );
         // A name that the first resolver has no answer for: the next name is still its own, not the second's.
-        assert.equal(await ask(`${client.length}.dead.internal.test`), "192.0.2.99");
-        assert.equal(await ask("inner.internal.test"), "10.9.9.9");
+        assert.equal(await query(`${client.length}.dead.internal.test`), "192.0.2.99");
+        assert.equal(await query("inner.internal.test"), "10.9.9.9");
       });
     }
   },

@@ -32,7 +32,7 @@ export function fillMini(zones: Zones): void {
 }
 
 /** Asks many questions over UDP, a hundred at a time. @returns the answers in the questions' order */
-export async function askAll(port: number, queries: readonly Query[], timeout = 5000): Promise<Message[]> {
+export async function queryAll(port: number, queries: readonly Query[], timeout = 5000): Promise<Message[]> {
   const socket = dgram.createSocket("udp4");
   const waiting = new Map<number, (message: Message) => void>();
   socket.on("message", (bytes) => {
@@ -41,7 +41,7 @@ export async function askAll(port: number, queries: readonly Query[], timeout = 
   });
   const answers: Message[] = [];
   let next = 0;
-  const ask = async () => {
+  const queryNext = async () => {
     while (next < queries.length) {
       const i = next++, id = i & 0xffff;
       const { promise, resolve, reject } = Promise.withResolvers<Message>();
@@ -52,7 +52,7 @@ export async function askAll(port: number, queries: readonly Query[], timeout = 
     }
   };
   try {
-    await Promise.all(Array.from({ length: 100 }, ask));
+    await Promise.all(Array.from({ length: 100 }, queryNext));
   } finally {
     socket.close();
   }

@@ -8,7 +8,7 @@ import { installed } from "../bench/lib.ts";
 import { Process } from "../lab/host.ts";
 import { knotConfig, nsdConfig } from "../lab/dns_servers.ts";
 import { until } from "../lab/until.ts";
-import { askAll, DnsLab } from "./dns_lab.ts";
+import { DnsLab, queryAll } from "./dns_lab.ts";
 
 interface Host {
   /** Below the domain. */
@@ -131,33 +131,33 @@ async function compare(command: (folder: string, port: number) => Promise<string
   const folder = await Deno.makeTempDir({ prefix: "strand-test-" });
   const port = freePort();
   for (const [apex, text] of zoneFiles()) await Deno.writeTextFile(`${folder}/${apex}.zone`, text);
-  const judge = new Process(await command(folder, port), {
+  const reference = new Process(await command(folder, port), {
     env: { PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin` },
   });
   try {
     await until("the other server answers", async () => {
-      if (!judge.alive) throw new Error(judge.tail());
-      return await askAll(port, [{ name: reverse6, type: 6 }], 200).then(
+      if (!reference.alive) throw new Error(reference.tail());
+      return await queryAll(port, [{ name: reverse6, type: 6 }], 200).then(
         ([m]) => m?.rcode === 0,
         () => false,
       );
     });
     await using ours = await DnsLab.create(fill);
-    const asked = queries();
-    const theirs = await askAll(port, asked);
-    const answers = await askAll(ours.port, asked);
+    const sent = queries();
+    const theirs = await queryAll(port, sent);
+    const answers = await queryAll(ours.port, sent);
     answers.forEach((answer, i) => {
-      const query = asked[i];
-      const judged = theirs[i];
-      assert(judged);
+      const query = sent[i];
+      const expected = theirs[i];
+      assert(expected);
       // ANY: ours is minimal (RFC 8482), theirs may be whole.
-      if (query?.type === 255) assert.equal(answer.rcode, judged.rcode);
-      else assert.deepEqual(essence(answer), essence(judged), `${query?.name} type ${query?.type}`);
+      if (query?.type === 255) assert.equal(answer.rcode, expected.rcode);
+      else assert.deepEqual(essence(answer), essence(expected), `${query?.name} type ${query?.type}`);
       assert.equal(answer.question?.name, query?.name);
     });
-    assert(asked.length > 3.5 * count, `${asked.length} questions`);
+    assert(sent.length > 3.5 * count, `${sent.length} questions`);
   } finally {
-    await judge.stop();
+    await reference.stop();
     await Deno.remove(folder, { recursive: true });
   }
 }

@@ -46,18 +46,18 @@ Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one tra
   });
   assert.equal(stdout, "network mini created\n");
   await until("metrics of nexd", () => receiver.metrics.has("nexd v8js.memory.heap.size"));
-  const asked = () => requestSpan(receiver, "nex", 3, "/nex.Nex/Apply");
+  const requested = () => requestSpan(receiver, "nex", 3, "/nex.Nex/Apply");
   const answered = () => requestSpan(receiver, "nexd", 2, "/nex.Nex/Apply");
   await until(
     "spans of nex, nexd and etcd",
     (see) =>
-      see([asked(), answered(), requestSpan(receiver, "nexd", 3, "/etcdserverpb.KV/Txn")]).every(Boolean),
+      see([requested(), answered(), requestSpan(receiver, "nexd", 3, "/etcdserverpb.KV/Txn")]).every(Boolean),
   );
-  assert.equal(answered()?.traceId, asked()?.traceId);
-  assert.equal(answered()?.parentSpanId, asked()?.spanId);
+  assert.equal(answered()?.traceId, requested()?.traceId);
+  assert.equal(answered()?.parentSpanId, requested()?.spanId);
   const headers = { accept: "application/openmetrics-text" };
   const metrics = await (await fetch(services.metricsOf("nexd"), { headers })).text();
-  const exemplar = `nexd_call_seconds_bucket\\{.*\\} \\d+ # \\{trace_id="${asked()?.traceId}"\\}`;
+  const exemplar = `nexd_call_seconds_bucket\\{.*\\} \\d+ # \\{trace_id="${requested()?.traceId}"\\}`;
   assert.match(metrics, new RegExp(`^${exemplar}`, "m"));
 });
 
@@ -96,7 +96,7 @@ Deno.test("an endpoint, and a lease behind a port, each have one trace that reac
 
   await t.step("POST /endpoints follows its caller's trace", async () => {
     const container = await one.container();
-    const { status, body } = await one.api.ask({
+    const { status, body } = await one.api.request({
       method: "POST",
       path: "/endpoints?wait=30s",
       headers: { traceparent: `00-${CALLER.trace}-${CALLER.span}-01` },
@@ -198,7 +198,7 @@ function reachesKernels(trace: readonly Span[], endpoint: string): void {
   }
 }
 
-/** Prometheus on a host, which scrapes its agent and keeps exemplars: the judge of what the agent's metrics say in OpenMetrics' form. */
+/** Prometheus on a host, which scrapes its agent and keeps exemplars: the reference for what the agent's metrics say in OpenMetrics' form. */
 async function scrape(host: OverlayHost) {
   const directory = await Deno.makeTempDir({ prefix: "strand-prometheus-" });
   const config = {

@@ -252,9 +252,9 @@ async function deleted(lab: DashboardLab) {
   assert.equal((await json({ network: "mini" }))["plan"], plan);
 
   // An endpoint goes by its host's agent.
-  const asked: string[] = [];
+  const requests: string[] = [];
   await using agent = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ method, url }) => {
-    asked.push(`${method} ${new URL(url).pathname}`);
+    requests.push(`${method} ${new URL(url).pathname}`);
     return new Response(null, { status: 204 });
   });
   const api = `127.0.0.1:${(agent.addr as Deno.NetAddr).port}`, id = await lab.idOf("blue");
@@ -270,7 +270,7 @@ async function deleted(lab: DashboardLab) {
     "its address 10.0.0.19, which others are given after a while",
   ]);
   await json({ network: "blue", endpoint: "e9", plan: nine["plan"] as string, confirm: "nine" });
-  assert.deepEqual(asked, ["DELETE /endpoints/e9"]);
+  assert.deepEqual(requests, ["DELETE /endpoints/e9"]);
 }
 
 async function refused(lab: DashboardLab) {

@@ -271,9 +271,9 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
       assert.equal(answer.status, 405);
       await answer.body?.cancel();
     }
-    const asked = (host: string) => curl(["-H", `Host: ${host}`, lab.at("/networks.json")]);
+    const withHost = (host: string) => curl(["-H", `Host: ${host}`, lab.at("/networks.json")]);
     for (const host of ["evil.example", "10.0.0.1", "127.0.0.1.evil.example"]) {
-      assert.equal(await asked(host), "403");
+      assert.equal(await withHost(host), "403");
     }
     const fromElsewhere = (mode: string, dest: string, more: readonly string[] = []) =>
       curl([
@@ -294,7 +294,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
       "403",
     );
     assert.equal(await fromElsewhere("navigate", "document", ["-X", "POST"]), "405");
-    for (const host of ["localhost:1", "[::1]", "127.0.0.1"]) assert.equal(await asked(host), "200", host);
+    for (const host of ["localhost:1", "[::1]", "127.0.0.1"]) assert.equal(await withHost(host), "200", host);
   });
 
   await t.step("an open page is told which networks have changed, and as many pages as may be", async () => {

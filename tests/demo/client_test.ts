@@ -29,9 +29,9 @@ Deno.test("the demo's own client takes a lease from dnsmasq, and asks it for nam
   assert.match(stdout, /^lease of 10\.0\.0\.55 obtained, lease time 3600$/m);
   assert.match((await client.run(["ip", "-brief", "address", "show", "eth0"])).stdout, / 10\.0\.0\.55\/24 /);
 
-  const ask = async (...args: string[]) =>
+  const query = async (...args: string[]) =>
     (await client.run(strandCommand(["demo", "ask", "10.0.0.1", ...args]))).stdout.trim();
-  assert.equal(await ask("whiskey.mini.net", "A"), "10.0.0.10");
-  assert.equal(await ask("10.0.0.10", "PTR"), "whiskey.mini.net.");
-  assert.equal(await ask("nobody.mini.net", "A"), "NXDOMAIN");
+  assert.equal(await query("whiskey.mini.net", "A"), "10.0.0.10");
+  assert.equal(await query("10.0.0.10", "PTR"), "whiskey.mini.net.");
+  assert.equal(await query("nobody.mini.net", "A"), "NXDOMAIN");
 });

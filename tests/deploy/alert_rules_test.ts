@@ -1,4 +1,4 @@
-/** Rules of deploy/dashboards/alerts.yml over series that are written by hand, as `promtool test rules` judges them. */
+/** Rules of deploy/dashboards/alerts.yml over series that are written by hand, as `promtool test rules` checks them. */
 import { fileURLToPath } from "node:url";
 import { run } from "../lab/host.ts";
 
@@ -23,8 +23,8 @@ function fires(alert: string, at: string, instances: readonly string[]) {
   };
 }
 
-/** Has promtool judge a test, and throws with what it says. */
-async function judge(test: object): Promise<void> {
+/** Has promtool check a test, and throws with what it says. */
+async function checkRules(test: object): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "strand-rules-" });
   try {
     const file = { rule_files: [rules], evaluation_interval: "1m", tests: [test] };
@@ -63,7 +63,7 @@ Deno.test({
         fires(alert, "300m", []),
       ],
     };
-    await judge(test);
+    await checkRules(test);
   },
 });
 
@@ -93,6 +93,6 @@ Deno.test({
         fires("StrandEgressLost", "80m", []),
       ],
     };
-    await judge(test);
+    await checkRules(test);
   },
 });

@@ -21,7 +21,7 @@ export function again(act: () => Promise<unknown>, ms = 200): AsyncDisposable {
   };
 }
 
-export const asks = (client: LabHost) =>
+export const requestLease = (client: LabHost) =>
   client.run(["udhcpc", "-f", "-n", "-q", "-t", "2", "-T", "1", "-i", "eth0", "-s", "/bin/true"], {
     mayFail: true,
   });
@@ -58,8 +58,8 @@ export async function addresses({ prometheus, hosts, lan: segment }: AlertsLab) 
   const [first, second] = await Promise.all(
     [1, 2].map((n) => lab.host(`client${n}`, { segment, mac: `52:54:00:00:05:0${n}` })),
   ) as [LabHost, LabHost];
-  await asks(first);
-  await using _asking = again(() => asks(second));
+  await requestLease(first);
+  await using _asking = again(() => requestLease(second));
   await prometheus.fires("StrandNoAddressLeft: network lan has no address left for a client");
   await kv.write(lan(20));
 }
@@ -69,7 +69,7 @@ export async function leases({ prometheus, hosts }: AlertsLab) {
   const h1 = hosts.host(1), small = await hosts.network("small", { range: "10.8.0.0/30" });
   const { endpoint } = await h1.attach(small);
   const machine = await Machine.on(h1, small, "52:54:00:00:08:01");
-  await using _asking = again(() => asks(machine.host));
+  await using _asking = again(() => requestLease(machine.host));
   await prometheus.fires("StrandNoAddressLeft: network small has no address left for a client");
   await h1.api.deleteEndpoint(endpoint.id);
 }

@@ -1,6 +1,6 @@
 /** Faults of etcd, of hosts, of clocks and of links: each returns once its alert fires, and has it end. */
 import { run } from "../lab/host.ts";
-import { again, asks } from "./alerts_faults.ts";
+import { again, requestLease } from "./alerts_faults.ts";
 import type { AlertsLab } from "./alerts_lab.ts";
 
 /** What etcd's absence leads to, and a store that went back. */
@@ -44,7 +44,7 @@ export async function etcdAway(it: AlertsLab, blue: string) {
   await etcd.start();
   await kv.alarm();
   {
-    await using _asking = again(() => asks(client));
+    await using _asking = again(() => requestLease(client));
     await prometheus.fires("StrandLeasesNotWritten: n1: leases could not be written or answered (failures)");
   }
   await kv.disarm();

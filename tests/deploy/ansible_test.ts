@@ -7,7 +7,7 @@ import { ready, root, step } from "./steps.ts";
 
 const absent = await missing(["ansible-playbook", "ssh", "openssl"]);
 if (absent.length) {
-  console.log(`no machines are booted to judge deploy/ansible, for want of ${absent.join(" ")}`);
+  console.log(`no machines are booted to check deploy/ansible, for want of ${absent.join(" ")}`);
 }
 
 Deno.test({

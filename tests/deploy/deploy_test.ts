@@ -143,7 +143,7 @@ Deno.test("deploy: dashboard and alerts ask for metrics that there are", async (
     [...sources.matchAll(/"((?:strand|process|nexd|dhcpd|dnsd|agent)_[a-z_]+)"/g)].map(([, name]) => name),
   );
   const dashboard = text(`${deploy}dashboards/strand.json`), alerts = `${deploy}dashboards/alerts.yml`;
-  const asked = [
+  const expressions = [
     ...[...dashboard.matchAll(/"expr": "(.*)"/g)].map(([, expression = ""]) =>
       expression.replaceAll('\\"', '"')
     ),
@@ -151,8 +151,8 @@ Deno.test("deploy: dashboard and alerts ask for metrics that there are", async (
       { expr },
     ) => String(expr)),
   ];
-  assert.ok(asked.length > 30);
-  for (const expression of asked) {
+  assert.ok(expressions.length > 30);
+  for (const expression of expressions) {
     const [name = ""] = /\b(strand|process|nexd|dhcpd|dnsd|agent|up)(_[a-z_]+|\b)/.exec(expression) ?? [];
     assert.ok(
       name === "up" || known.has(name) || known.has(name.replace(/_(count|bucket|sum)$/, "")),
@@ -164,12 +164,12 @@ Deno.test("deploy: dashboard and alerts ask for metrics that there are", async (
     }
   }
   if (!await installed("promtool")) {
-    console.log("promtool (Debian's prometheus) is not here to judge alerts and dashboard");
+    console.log("promtool (Debian's prometheus) is not here to check alerts and dashboard");
     return;
   }
   // With what Grafana puts in, the dashboard's are expressions too.
   const values = { $instance: ".*", $__rate_interval: "5m" };
-  const rules = asked.map((expression) => ({
+  const rules = expressions.map((expression) => ({
     record: "asked",
     expr: Object.entries(values).reduce((text, [name, value]) => text.replaceAll(name, value), expression),
     labels: { of: expression },

@@ -9,7 +9,7 @@ import { commandsOf, ready, root, step } from "./steps.ts";
 
 const absent = await missing(["busybox", "dig"]);
 if (absent.length) {
-  console.log(`no machine is booted to judge deploy/systemd, for want of ${absent.join(" ")}`);
+  console.log(`no machine is booted to check deploy/systemd, for want of ${absent.join(" ")}`);
 }
 
 Deno.test({

@@ -80,9 +80,9 @@ Deno.test("dist", async (t) => {
           installed.stdout.trimEnd().split("\n").sort(),
           npm.map(({ name, versionInfo }) => `${name.replace("/", "+")}@${versionInfo}`).sort(),
         );
-        const judge = await new Deno.Command("sh", { args: ["-c", "command -v pyspdxtools"] }).output();
-        if (judge.success) await run(["pyspdxtools", "--infile", path], { timeout: 300_000 });
-        else console.log("pyspdxtools (Debian's python3-spdx-tools) is not here to judge the manifest");
+        const tool = await new Deno.Command("sh", { args: ["-c", "command -v pyspdxtools"] }).output();
+        if (tool.success) await run(["pyspdxtools", "--infile", path], { timeout: 300_000 });
+        else console.log("pyspdxtools (Debian's python3-spdx-tools) is not here to check the manifest");
       },
     );
 
@@ -106,8 +106,8 @@ Deno.test("dist", async (t) => {
           Number,
         );
         assert.deepEqual([files, conffiles, others], [sums + conffiles + about, 3, []], stdout);
-        const judge = await new Deno.Command("sh", { args: ["-c", "command -v lintian"] }).output();
-        if (!judge.success) return console.log("lintian is not here to judge the package");
+        const tool = await new Deno.Command("sh", { args: ["-c", "command -v lintian"] }).output();
+        if (!tool.success) return console.log("lintian is not here to check the package");
         await run(["lintian", "--allow-root", "--fail-on=error", `${first.path}/${deb}`], {
           timeout: 120_000,
         });

@@ -111,7 +111,7 @@ Deno.test("with HTTPS Docker shows the agent's certificate, and no client withou
     /inet 10\.0\.0\.2\/24/,
   );
   await docker.docker("network", "rm", "blue");
-  const asked = async (...shown: string[]) => {
+  const requested = async (...shown: string[]) => {
     const command = [
       "openssl",
       "s_client",
@@ -125,8 +125,8 @@ Deno.test("with HTTPS Docker shows the agent's certificate, and no client withou
     return (await host.host.run([...command, ...shown], { stdin, mayFail: true })).stdout;
   };
   assert.match(
-    await asked("-cert", certs.path("client"), "-key", `${certs.dir}/client-key.pem`),
+    await requested("-cert", certs.path("client"), "-key", `${certs.dir}/client-key.pem`),
     /"NetworkDriver"/,
   );
-  assert.doesNotMatch(await asked(), /HTTP/);
+  assert.doesNotMatch(await requested(), /HTTP/);
 });

@@ -6,7 +6,7 @@ import { certificates } from "../lab/certificates.ts";
 import { withDocker } from "./docker_host.ts";
 
 /** What is answered to Docker's first call; empty: nothing. */
-async function ask(from: LabHost, url: string, ...options: string[]): Promise<string> {
+async function get(from: LabHost, url: string, ...options: string[]): Promise<string> {
   const command = ["curl", "-sS", "-m", "60", ...options, "-X", "POST", `${url}/Plugin.Activate`];
   return (await from.run(command, { mayFail: true })).stdout;
 }
@@ -25,8 +25,8 @@ Deno.test("Docker's port is this machine's alone, at every address that an engin
     await h1.start(env);
     assert.equal(await told(), "http://127.0.0.1:9998");
     assert.deepEqual(await listening(), ["127.0.0.1:9998"]);
-    assert.match(await ask(h1.host, "http://127.0.0.1:9998"), /NetworkDriver/);
-    assert.equal(await ask(h2.host, own), "");
+    assert.match(await get(h1.host, "http://127.0.0.1:9998"), /NetworkDriver/);
+    assert.equal(await get(h2.host, own), "");
     await h1.stop();
   });
 
@@ -39,9 +39,9 @@ Deno.test("Docker's port is this machine's alone, at every address that an engin
         assert.equal(await told(), "http://127.0.0.1:9998", start);
         assert.deepEqual(await listening(), [`${h1.ip}:9998`, "127.0.0.1:9998"].sort(), start);
         for (const url of ["http://127.0.0.1:9998", own]) {
-          assert.match(await ask(h1.host, url), /NetworkDriver/, url);
+          assert.match(await get(h1.host, url), /NetworkDriver/, url);
         }
-        assert.equal(await ask(h2.host, own), "", "a neighbour gets nothing");
+        assert.equal(await get(h2.host, own), "", "a neighbour gets nothing");
         await h1.agent.line(/answers this machine alone/);
         await h1.stop();
       }
@@ -52,8 +52,8 @@ Deno.test("Docker's port is this machine's alone, at every address that an engin
     await Deno.remove(`${h1.directory}/docker-earlier.json`);
     await Deno.remove(spec);
     await h1.start({ ...env, HTTP_HOST: "0.0.0.0" });
-    assert.match(await ask(h1.host, own), /NetworkDriver/);
-    assert.equal(await ask(h2.host, own), "");
+    assert.match(await get(h1.host, own), /NetworkDriver/);
+    assert.equal(await get(h2.host, own), "");
     await h1.stop();
   });
 
@@ -81,8 +81,8 @@ Deno.test("Docker's port is this machine's alone, at every address that an engin
     assert.deepEqual(await listening(), ["127.0.0.1:9998"]);
     const ca = ["--cacert", certs.path("ca")];
     const client = ["--cert", certs.path("client"), "--key", `${certs.dir}/client-key.pem`];
-    assert.match(await ask(h1.host, "https://localhost:9998", ...ca, ...client), /NetworkDriver/);
-    assert.equal(await ask(h1.host, "https://localhost:9998", ...ca), "");
+    assert.match(await get(h1.host, "https://localhost:9998", ...ca, ...client), /NetworkDriver/);
+    assert.equal(await get(h1.host, "https://localhost:9998", ...ca), "");
     await h1.stop();
   });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { openMini } from "../../services/nex/testing.ts";
 import { DhcpLab } from "../conformance/dhcp_lab.ts";
-import { type Ask, option, scapy } from "../conformance/dhcp_scapy.ts";
+import { option, scapy, type ScapyMessage } from "../conformance/dhcp_scapy.ts";
 import type { LabHost } from "../lab/host.ts";
 import { Relay } from "../lab/relay.ts";
 import { until } from "../lab/until.ts";
@@ -31,23 +31,24 @@ Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to client
   for (const address of ["10.0.0.10/24", "10.0.0.12/24"]) {
     await client.run(["ip", "address", "add", address, "dev", "eth0"]);
   }
-  const ask = async (to: keyof typeof hosts, ask: Ask) =>
-    (await scapy(client, [{ to: "10.0.0.1", ...ask, toMac: macs[to] }]))[0] ?? null;
-  const named = (mac: string, address: string): Ask => ({
+  const exchange = async (to: keyof typeof hosts, message: ScapyMessage) =>
+    (await scapy(client, [{ to: "10.0.0.1", ...message, toMac: macs[to] }]))[0] ?? null;
+  const named = (mac: string, address: string): ScapyMessage => ({
     type: "request",
     mac,
     options: [["requested_addr", address], server],
   });
-  const renewal = (mac: string, address: string): Ask => ({
+  const renewal = (mac: string, address: string): ScapyMessage => ({
     type: "request",
     mac,
     ciaddr: address,
     from: address,
   });
-  const type = async (...args: Parameters<typeof ask>) => option(await ask(...args), "message-type")?.[0];
+  const type = async (...args: Parameters<typeof exchange>) =>
+    option(await exchange(...args), "message-type")?.[0];
 
-  const types = async (...asks: Ask[]) =>
-    (await scapy(client, asks.map((asked) => ({ to: "10.0.0.1", ...asked, toMac: macs.cutOff }))))
+  const types = async (...messages: ScapyMessage[]) =>
+    (await scapy(client, messages.map((message) => ({ to: "10.0.0.1", ...message, toMac: macs.cutOff }))))
       .map((answer) => option(answer, "message-type")?.[0]);
 
   assert.deepEqual(await types(named(first, "10.0.0.10"), named(third, "10.0.0.12")), [5, 5]);
@@ -58,7 +59,7 @@ Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to client
 
   void relay.swallowReplies();
   // The address passes from one client to another, and the dhcpd that is cut off does not see it.
-  await ask("healthy", {
+  await exchange("healthy", {
     type: "release",
     mac: first,
     ciaddr: "10.0.0.10",
@@ -68,7 +69,7 @@ Deno.test("a dhcpd that is cut off from etcd sends no NAK and no offer to client
   await until("it is released", (see) => see(lab.view.member(first)) === undefined);
   assert.equal(await type("healthy", named(second, "10.0.0.10")), 5);
   const silent = counts.ignored["store-away"];
-  const unanswered = (ask: Ask) => ({ ...ask, silent: true });
+  const unanswered = (message: ScapyMessage) => ({ ...message, silent: true });
   assert.equal(
     await type("cutOff", unanswered(renewal(second, "10.0.0.10"))),
     undefined,

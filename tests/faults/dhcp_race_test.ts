@@ -74,9 +74,9 @@ Deno.test("two replicas and more clients than addresses, coming and going: no cl
 
   /** Sends to one replica, or to both as a broadcast does; the first reply, or undefined after a while. */
   let xid = 0;
-  const ask = async (asked: ClientMessage, patience = usual): Promise<Reply | undefined> => {
+  const exchange = async (given: ClientMessage, patience = usual): Promise<Reply | undefined> => {
     const sent = performance.now(), { promise, resolve } = Promise.withResolvers<Reply | undefined>();
-    const message = { ...asked, xid: ++xid };
+    const message = { ...given, xid: ++xid };
     waiting.set(message.xid, resolve);
     const timer = setTimeout(() => resolve(undefined), patience);
     const bytes = clientMessage(message), decoded = new Message();
@@ -113,15 +113,15 @@ Deno.test("two replicas and more clients than addresses, coming and going: no cl
     let mine = 0;
     for (let round = 0; round < (isEnough() ? ROUNDS : MOST_ROUNDS); round++) {
       if (!mine) {
-        const offer = await ask({ type: Type.discover, mac });
+        const offer = await exchange({ type: Type.discover, mac });
         if (!offer) continue;
         const options = [[Opt.requestedAddress, bytesOf32(offer.yiaddr)], server] as const;
-        const answer = await ask({ type: Type.request, mac, options });
+        const answer = await exchange({ type: Type.request, mac, options });
         if (answer?.type === Type.nak) naks++;
         if (answer?.type !== Type.ack) continue;
         mine = answer.yiaddr;
       } else {
-        const answer = await ask({ type: Type.request, mac, ciaddr: mine });
+        const answer = await exchange({ type: Type.request, mac, ciaddr: mine });
         if (answer?.type !== Type.ack) continue;
         assert.equal(answer.yiaddr, mine);
       }
@@ -134,7 +134,7 @@ Deno.test("two replicas and more clients than addresses, coming and going: no cl
       const options = gone.type === Type.release
         ? { ciaddr: mine, options: [server] }
         : { options: [[Opt.requestedAddress, bytesOf32(mine)], server] as const };
-      await ask({ ...gone, ...options }, 5);
+      await exchange({ ...gone, ...options }, 5);
       mine = 0;
     }
   };

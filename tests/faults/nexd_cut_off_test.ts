@@ -16,14 +16,14 @@ Deno.test("nexd that is cut off from etcd says neither that nothing is to be don
   await using services = await LabServices.create(etcd.endpoint);
   await services.start("nexd");
   await services.nex("apply", mini);
-  const asked = [
+  const commands = [
     ["apply", mini],
     ["delete", "member", "mini", "02:00:00:00:00:99"],
     ["add", "member", "mini", "00:00:11:11:00:01"],
     ["get", "members", "none"],
     ["apply", "--dry-run", mini],
   ];
-  const tryAll = () => Promise.all(asked.map((args) => services.tryNex(...args)));
+  const tryAll = () => Promise.all(commands.map((args) => services.tryNex(...args)));
   const usual = await tryAll();
   assert.deepEqual(usual.map(({ code }) => code), [0, 1, 1, 1, 0]);
   for (const { stderr } of usual) assert.doesNotMatch(stderr, /etcd/);
@@ -31,7 +31,7 @@ Deno.test("nexd that is cut off from etcd says neither that nothing is to be don
   etcd.freeze();
   try {
     for (const [i, { code, stderr }] of (await tryAll()).entries()) {
-      const what = `nex ${asked[i]?.join(" ")}: ${stderr}`;
+      const what = `nex ${commands[i]?.join(" ")}: ${stderr}`;
       assert.equal(code, 1, what);
       assert.match(stderr, /etcd/, what);
     }
@@ -107,15 +107,15 @@ Deno.test("many that ask at once are confirmed by few questions, also while othe
   const writing = (async () => {
     for (let n = 0; !stop; n++) await others.committer.commit(put("/elsewhere", n));
   })();
-  let asked = 0;
+  let requests = 0;
   const { written } = store.connection;
   store.connection.written = (names) => {
-    asked++;
+    requests++;
     return written.call(store.connection, names);
   };
   await until("the mirror is in sync", () => store.mirror.state.inSync);
   await Promise.all(Array.from({ length: 500 }, () => change(store, () => undefined)));
   stop = true;
   await writing;
-  assert(asked <= 3, `${asked} questions`);
+  assert(requests <= 3, `${requests} questions`);
 });

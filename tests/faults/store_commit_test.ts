@@ -90,7 +90,7 @@ Deno.test("commitGrouped() gives a contested key to one of many, and every plan 
   );
   assert.equal(contested.filter(({ committed }) => committed).length, 1);
 
-  // Each writes what the other has guarded: were both judged by the state before, both would win.
+  // Each writes what the other has guarded: were both checked by the state before, both would win.
   const [x, y] = await Promise.all([
     store.committer.commitGrouped({
       guards: [{ key: "/a/p", modRevision: 0 }],
@@ -110,7 +110,7 @@ Deno.test("commitGrouped() gives a contested key to one of many, and every plan 
   ]);
   assert(writer?.committed);
   assert(guard);
-  // The two may be under way at once: whichever etcd takes first, the guard held when it was judged.
+  // The two may be under way at once: whichever etcd takes first, the guard held when it was checked.
   assert(!guard.committed || guard.revision < writer.revision);
 });
 

@@ -127,15 +127,15 @@ Deno.test("a store that is emptied takes what is written next: a fence that vani
 
 Deno.test("the fence of a process that is gone goes with its lease, and one that lives goes on without it", async () => {
   await using etcd = await labEtcd();
-  const ask = async (path: string, body: unknown) =>
+  const post = async (path: string, body: unknown) =>
     await (await fetch(etcd.endpoint + path, { method: "POST", body: JSON.stringify(body) })).json();
   using store = labStore([etcd.endpoint]);
   await store.committer.commit(create("/a/1", 1));
-  const { leases: [{ ID }] } = await ask("/v3/lease/leases", {});
-  const { TTL, keys: [held] } = await ask("/v3/lease/timetolive", { ID, keys: true });
+  const { leases: [{ ID }] } = await post("/v3/lease/leases", {});
+  const { TTL, keys: [held] } = await post("/v3/lease/timetolive", { ID, keys: true });
   assert(Number(TTL) > 0 && Number(TTL) <= 3600, TTL);
   assert.match(atob(held), /^\/strand\/fence\/[-0-9a-f]{36}$/);
-  await ask("/v3/lease/revoke", { ID });
+  await post("/v3/lease/revoke", { ID });
   assert.equal(await store.connection.get(atob(held)), undefined);
   assert((await store.committer.commit(create("/a/2", 1))).committed);
   assert(await store.connection.get(atob(held)));

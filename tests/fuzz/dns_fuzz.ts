@@ -107,18 +107,18 @@ function secondOpinion(message: Message, answer: Uint8Array): void {
 
 /** What a resolver may send back, through cache and reply. */
 function upstream(query: Uint8Array, response: Uint8Array, cache: Cache, room: number): void {
-  const asked = layoutOf(query);
-  if (!asked) throw new Error("forwarded, but not readable");
+  const queryLayout = layoutOf(query);
+  if (!queryLayout) throw new Error("forwarded, but not readable");
   // Only a message that repeats the question gets this far.
-  const message = new Uint8Array(asked.questionEnd + response.length);
-  message.set(query.subarray(0, asked.questionEnd));
+  const message = new Uint8Array(queryLayout.questionEnd + response.length);
+  message.set(query.subarray(0, queryLayout.questionEnd));
   message.set(response.subarray(2, 12), 2);
-  message.set(response, asked.questionEnd);
+  message.set(response, queryLayout.questionEnd);
   const layout = layoutOf(message);
   if (!layout) return;
-  const key = query.subarray(12, asked.questionEnd).toHex();
+  const key = query.subarray(12, queryLayout.questionEnd).toHex();
   cache.put(key, { message: message.slice(0, layout.end), layout });
-  const out = reply(cache.get(key) ?? { message, layout }, query, asked, room);
+  const out = reply(cache.get(key) ?? { message, layout }, query, queryLayout, room);
   if (out.length > room) throw new Error(`${out.length} octets`);
   if (out[0] !== query[0] || out[1] !== query[1]) throw new Error("another id");
   if (!layoutOf(out)) throw new Error(`reply is not readable: ${out.toHex()}`);
@@ -145,9 +145,9 @@ function alias(target: string, i: number): number[] {
 
 /** Aliases that may lead to us. @returns true when our records were added */
 function aliases(query: Uint8Array, chain: Uint8Array, answerer: Answerer): boolean {
-  const asked = layoutOf(query);
-  if (!asked) throw new Error("forwarded, but not readable");
-  const message = Uint8Array.from([...query.subarray(0, asked.questionEnd), ...chain]);
+  const queryLayout = layoutOf(query);
+  if (!queryLayout) throw new Error("forwarded, but not readable");
+  const message = Uint8Array.from([...query.subarray(0, queryLayout.questionEnd), ...chain]);
   message.set([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
   if (layoutOf(message)?.end !== message.length) message[7] = 2;
   const layout = layoutOf(message);

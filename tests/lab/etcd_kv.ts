@@ -38,42 +38,42 @@ export class EtcdKv {
         ? { requestDeleteRange: { key: base64(key) } }
         : { requestPut: { key: base64(key), value: base64(value) } }
     );
-    await this.#ask("/v3/kv/txn", { success });
+    await this.#post("/v3/kv/txn", { success });
   }
 
   async removeUnder(prefix: string): Promise<void> {
-    await this.#ask("/v3/kv/deleterange", span(prefix));
+    await this.#post("/v3/kv/deleterange", span(prefix));
   }
 
   /** Forgets what was before the newest revision. */
   async compact(): Promise<void> {
-    await this.#ask("/v3/kv/compaction", { revision: `${await this.revision()}`, physical: true });
+    await this.#post("/v3/kv/compaction", { revision: `${await this.revision()}`, physical: true });
   }
 
   /** Has etcd refuse to write, as one without room does, until {@link disarm}. */
   async alarm(): Promise<void> {
-    await this.#ask("/v3/maintenance/alarm", { action: "ACTIVATE", alarm: "NOSPACE" });
+    await this.#post("/v3/maintenance/alarm", { action: "ACTIVATE", alarm: "NOSPACE" });
   }
 
   /** Ends every alarm, like that of an etcd without room. */
   async disarm(): Promise<void> {
-    const { alarms = [] } = await this.#ask("/v3/maintenance/alarm", { action: "GET" }) as {
+    const { alarms = [] } = await this.#post("/v3/maintenance/alarm", { action: "GET" }) as {
       alarms?: object[];
     };
-    for (const alarm of alarms) await this.#ask("/v3/maintenance/alarm", { action: "DEACTIVATE", ...alarm });
+    for (const alarm of alarms) await this.#post("/v3/maintenance/alarm", { action: "DEACTIVATE", ...alarm });
   }
 
   /** For how many whole seconds a lease lives when nothing keeps it alive; 0 or less: it has ended. */
   async secondsLeft(lease: bigint): Promise<number> {
-    const { TTL } = await this.#ask("/v3/lease/timetolive", { ID: `${lease}` }) as { TTL?: string };
+    const { TTL } = await this.#post("/v3/lease/timetolive", { ID: `${lease}` }) as { TTL?: string };
     return Number(TTL ?? 0);
   }
 
   async #range(prefix: string): Promise<Found> {
-    return await this.#ask("/v3/kv/range", span(prefix)) as Found;
+    return await this.#post("/v3/kv/range", span(prefix)) as Found;
   }
 
-  async #ask(path: string, body: unknown): Promise<unknown> {
+  async #post(path: string, body: unknown): Promise<unknown> {
     const answer = await requestIn(this.namespace, { hostname: this.hostname, port: 2379 }, {
       method: "POST",
       path,

@@ -5,7 +5,7 @@ import { type LabEtcd, labEtcd } from "./etcd.ts";
 import { EtcdKv } from "./etcd_kv.ts";
 import { Lab, type LabHost, run, type Segment } from "./host.ts";
 import { type Environment, OverlayHost } from "./overlay_host.ts";
-import { compareHost } from "./overlay_judge.ts";
+import { compareHost } from "./overlay_reference.ts";
 import { storeFaults } from "./overlay_store.ts";
 import { until } from "./until.ts";
 

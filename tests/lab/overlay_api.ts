@@ -97,7 +97,7 @@ export class Api {
   }
 
   /** Any request; its answer may be an error. */
-  ask(question: Question): Promise<Answer> {
+  request(question: Question): Promise<Answer> {
     return requestIn(this.namespace, { hostname: "127.0.0.1", port: API_PORT }, question);
   }
 

@@ -2,7 +2,7 @@
 import { run } from "./host.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import type { OverlayHost } from "./overlay_host.ts";
-import { addressOf } from "./overlay_judge.ts";
+import { addressOf } from "./overlay_reference.ts";
 
 export interface ByHandOptions {
   /** Path for the network's namespace (default: where the host's agent would have it). */

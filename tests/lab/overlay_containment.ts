@@ -1,4 +1,4 @@
-/** Compares the rules of a network's ports with what etcd says, as nft(8) lists them; shares no code with what it judges. */
+/** Compares the rules of a network's ports with what etcd says, as nft(8) lists them; shares no code with what it checks. */
 import type { Records } from "./etcd_kv.ts";
 import { run } from "./host.ts";
 import type { ApiEndpoint } from "./overlay_api.ts";
@@ -13,7 +13,7 @@ interface Listed {
 }
 
 /** False where nft is not installed. */
-const canJudge = (await run(["which", "nft"], { mayFail: true })).code === 0;
+const hasNft = (await run(["which", "nft"], { mayFail: true })).code === 0;
 
 /** What is wrong, a line each; nothing where nft is not installed. @param here The network's active endpoints on the host. @param devices Of the host, that are ports of it. */
 export async function compareContainment(
@@ -23,7 +23,7 @@ export async function compareContainment(
   here: readonly ApiEndpoint[],
   devices: readonly string[] = [],
 ): Promise<string[]> {
-  if (!canJudge) return [];
+  if (!hasNft) return [];
   const command = ["nsenter", `--net=${namespace}`, "nft", "-j", "list", "table", "bridge", "strand"];
   const { stdout } = await run(command, { mayFail: true });
   const listed: Listed[] = stdout === "" ? [] : JSON.parse(stdout).nftables;

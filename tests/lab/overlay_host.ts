@@ -2,7 +2,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace, removeNamespace } from "../../ffi/netns.ts";
 import { type Lab, type LabHost, type Output, Process, run, strandCommand } from "./host.ts";
 import { Api, apiClient, type ApiEndpoint, type NewEndpoint } from "./overlay_api.ts";
-import { addressOf } from "./overlay_judge.ts";
+import { addressOf } from "./overlay_reference.ts";
 import { until } from "./until.ts";
 
 export type Environment = Readonly<Record<string, string>>;

@@ -19,7 +19,7 @@ export class Operations {
   readonly counts = new Map<string, number>();
   /** Endpoints that were made for sure, and ids of those that were asked to go, and that are gone for sure. */
   private readonly made = new Map<string, Attached & { host: OverlayHost }>();
-  private readonly asked = new Set<string>();
+  private readonly requested = new Set<string>();
   private readonly gone = new Set<string>();
   private readonly containers = new Map<OverlayHost, LabHost[]>();
   private networks: ApiNetwork[] = [];
@@ -60,7 +60,7 @@ export class Operations {
     // Drift is found by the periodic check.
     await this.lab.agree();
     const there = new Set((await this.lab.host(1).api.endpoints()).map(({ id }) => id));
-    for (const id of this.asked) this.made.delete(id);
+    for (const id of this.requested) this.made.delete(id);
     for (const id of this.made.keys()) {
       if (!there.has(id)) throw new Error(`endpoint ${id} was made and is not there`);
     }
@@ -130,7 +130,7 @@ export class Operations {
 
   private async deleteEndpoint(host: OverlayHost, id: string): Promise<void> {
     // Perhaps before the client that made it has its answer.
-    this.asked.add(id);
+    this.requested.add(id);
     this.made.delete(id);
     await host.api.deleteEndpoint(id);
     this.gone.add(id);

@@ -8,7 +8,7 @@ import type { OverlayLab } from "./overlay.ts";
 import type { ApiEndpoint } from "./overlay_api.ts";
 import { endpointByHand, makeByHand, networkByHand, recordsByHand } from "./overlay_by_hand.ts";
 import type { OverlayHost } from "./overlay_host.ts";
-import { addressOf } from "./overlay_judge.ts";
+import { addressOf } from "./overlay_reference.ts";
 import { encodeBits } from "./overlay_store.ts";
 
 /** What happened to an endpoint's record under network-endpoints/. */

@@ -1,7 +1,7 @@
-/** What must hold of a store after any operation; shares no code with what it judges. */
+/** What must hold of a store after any operation; shares no code with what it checks. */
 import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
-import { addressOf, read } from "./overlay_judge.ts";
+import { addressOf, read } from "./overlay_reference.ts";
 
 /** What contradicts itself in the store, a line each. @param ports NETWORK/HOST where a host has a device that is a port of a network. */
 export function storeFaults(records: Records, ports: readonly string[] = []): string[] {

@@ -4,7 +4,7 @@ import { run } from "./host.ts";
 import type { OverlayLab } from "./overlay.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import { makeByHand } from "./overlay_by_hand.ts";
-import { read } from "./overlay_judge.ts";
+import { read } from "./overlay_reference.ts";
 
 export interface TakeOver {
   /** As it was written, with the paths of the containers in it. */

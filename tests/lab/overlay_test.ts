@@ -1,4 +1,4 @@
-/** The overlay lab itself: its judge finds each kind of fault, and nothing is left after it. */
+/** The overlay lab itself: its check finds each kind of fault, and nothing is left after it. */
 import assert from "node:assert/strict";
 import { run } from "./host.ts";
 import { OverlayLab } from "./overlay.ts";
@@ -28,7 +28,7 @@ async function handMade(lab: OverlayLab) {
   return { network, endpoints, a, b };
 }
 
-/** What the host's rules for VXLAN and the network's have of it, as far as it is judged. */
+/** What the host's rules for VXLAN and the network's have of it, as far as it is checked. */
 async function rulesByHand(
   host: OverlayHost,
   { id, vxlan_vni: vni }: ApiNetwork,
@@ -61,7 +61,7 @@ async function rulesByHand(
   await run(host.host.enter(["nft", "-f", "-"]), { stdin: vteps });
 }
 
-Deno.test("OverlayLab: the judge finds nothing in a network that is right, and each thing that is wrong", async () => {
+Deno.test("OverlayLab: the check finds nothing in a network that is right, and each thing that is wrong", async () => {
   await using lab = await OverlayLab.create();
   const { network, endpoints, a } = await handMade(lab);
   assert.deepEqual(await lab.differences(), []);
@@ -69,7 +69,7 @@ Deno.test("OverlayLab: the judge finds nothing in a network that is right, and e
 
   const h1 = lab.host(1), namespace = h1.namespaceOf(network.id);
   const veth = endpoints[0]?.overlay_veth_name;
-  /** What the judge says after a change, which is then taken back. */
+  /** What the check says after a change, which is then taken back. */
   const after = async (change: string, back: string) => {
     const inside = (command: string) => run(["nsenter", `--net=${namespace}`, "sh", "-ec", command]);
     await inside(change);

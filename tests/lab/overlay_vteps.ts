@@ -1,11 +1,11 @@
-/** Compares from which hosts a host takes VXLAN with what etcd says, as nft(8) lists it; shares no code with what it judges. */
+/** Compares from which hosts a host takes VXLAN with what etcd says, as nft(8) lists it; shares no code with what it checks. */
 import type { Records } from "./etcd_kv.ts";
 import { run } from "./host.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import type { OverlayHost } from "./overlay_host.ts";
 
 /** False where nft is not installed. */
-const canJudge = (await run(["which", "nft"], { mayFail: true })).code === 0;
+const hasNft = (await run(["which", "nft"], { mayFail: true })).code === 0;
 
 type Element = string | number | { concat: readonly (string | number)[] };
 interface Listed {
@@ -19,7 +19,7 @@ export async function compareVteps(
   networks: readonly ApiNetwork[],
   endpoints: readonly ApiEndpoint[],
 ): Promise<string[]> {
-  if (!canJudge) return [];
+  if (!hasNft) return [];
   const { stdout } = await run(host.host.enter(["nft", "-j", "list", "table", "ip", "strand"]), {
     mayFail: true,
   });

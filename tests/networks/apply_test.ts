@@ -295,10 +295,10 @@ async function prunes(it: OverNexd) {
 
   // Without a terminal, what would go has to be agreed to.
   const before = await it.everything();
-  const asked = await it.tryStrand(["apply", "--prune", "-"], less(blue));
-  assert.equal(asked.code, 1);
+  const unconfirmed = await it.tryStrand(["apply", "--prune", "-"], less(blue));
+  assert.equal(unconfirmed.code, 1);
   assert.match(
-    asked.err,
+    unconfirmed.err,
     /--prune would delete member web \(52:54:00:00:00:06\) of network blue, and standard input is no terminal/,
   );
   const no = await it.tryStrand(["apply", "--prune", "-"], less(blue), "n\n");

@@ -126,8 +126,9 @@ Deno.test("a machine behind a device sends with its own MAC and address alone", 
     const heard = vm.host.spawn(["tcpdump", "-nlUi", "eth0", "udp port 67 or ether proto 0x88b5"]);
     try {
       await heard.line(/listening on/);
-      const port = web.endpoint.target_veth_name, asked = udhcpc.map((word) => word === "eth0" ? port : word);
-      const { stderr } = await web.container.run(asked);
+      const port = web.endpoint.target_veth_name,
+        command = udhcpc.map((word) => word === "eth0" ? port : word);
+      const { stderr } = await web.container.run(command);
       assert.match(stderr, new RegExp(`lease of ${web.address} obtained from 10\\.0\\.0\\.1,`));
       // A frame of no protocol, sent after it, has arrived.
       const last = `${VM}${web.endpoint.target_veth_mac}88b5`.replaceAll(":", "").padEnd(120, "0");
@@ -249,9 +250,9 @@ Deno.test("a machine behind a device sends with its own MAC and address alone", 
     const dropped = await sum();
     for (let i = 0; i < 20; i++) send(vm, Array.from({ length: 50 }, frame));
     await until("most are dropped", async (see) => see(await sum()) > dropped + 300);
-    for (const [asked, it] of [[web.container, far], [far.container, web]] as const) {
-      assert.ok(await pings(asked, it.address));
-      const { stdout } = await asked.run(["ip", "neigh", "show", it.address]);
+    for (const [client, it] of [[web.container, far], [far.container, web]] as const) {
+      assert.ok(await pings(client, it.address));
+      const { stdout } = await client.run(["ip", "neigh", "show", it.address]);
       assert.match(stdout, new RegExp(it.endpoint.target_veth_mac));
     }
     for (const mac of known) assert.notEqual(await learnedAt(one, blue, mac), "vm0");

@@ -181,10 +181,10 @@ Deno.test("an agent that is killed, or dies at any step with a device, goes on a
       const machine = await Machine.behind(one, device, mac);
       assert.equal((await at(one, "attach", "blue", "--device", device))[0], 0);
       await Deno.writeTextFile(place, name);
-      const asking = machine.lease().catch(() => {});
+      const requesting = machine.lease().catch(() => {});
       await until("the agent has died", () => !one.running);
       await start();
-      await asking;
+      await requesting;
       const { address } = await machine.lease();
       assert.deepEqual((await it.leases(blue)).map(({ target_veth_mac }) => target_veth_mac), [mac]);
       assert.ok(await pings(machine.host, "10.0.0.1"));

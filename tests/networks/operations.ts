@@ -1,6 +1,6 @@
 /**
  * Random work on networks with names, leases, devices and containment, and random trouble meanwhile; the same seed asks for the
- * same. What is there at the end is judged by etcd's records, dig, ping, ip, bridge and nft.
+ * same. What is there at the end is checked by etcd's records, dig, ping, ip, bridge and nft.
  */
 import { macToBytes } from "../../services/common/mac.ts";
 import { sendFrames } from "../../ffi/packet.ts";
@@ -9,7 +9,7 @@ import { type LabHost, run } from "../lab/host.ts";
 import type { Records } from "../lab/etcd_kv.ts";
 import { type ApiEndpoint, ApiError } from "../lab/overlay_api.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
-import { read } from "../lab/overlay_judge.ts";
+import { read } from "../lab/overlay_reference.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { dig, type GatewayLab, inside } from "../overlay_names/gateway_lab.ts";
@@ -57,7 +57,7 @@ export class NetworkOperations {
   readonly #workers: { readonly host: OverlayHost; readonly dice: Dice }[];
   /** Containers that are in a network for sure, and ids of those that were asked to go. */
   readonly #containers = new Map<string, Attached & { readonly host: OverlayHost }>();
-  readonly #asked = new Set<string>();
+  readonly #requested = new Set<string>();
   #devices = 0;
 
   constructor(it: GatewayLab, playgrounds: readonly Playground[], seed: number) {
@@ -117,7 +117,7 @@ export class NetworkOperations {
   async #remove(host: OverlayHost, dice: Dice): Promise<void> {
     const own = [...this.#containers.values()].filter((one) => one.host === host), gone = dice.pick(own);
     if (!gone) return;
-    this.#asked.add(gone.endpoint.id);
+    this.#requested.add(gone.endpoint.id);
     this.#containers.delete(gone.endpoint.id);
     await host.api.deleteEndpoint(gone.endpoint.id);
     await host.removeContainer(gone.container);
@@ -262,7 +262,7 @@ export class NetworkOperations {
     await lab.agree();
     const records = await lab.kv.under("/sc-net/");
     const there = new Set(read<ApiEndpoint>(records, "/sc-net/network-endpoints/").map(({ id }) => id));
-    for (const id of this.#asked) this.#containers.delete(id);
+    for (const id of this.#requested) this.#containers.delete(id);
     for (const id of this.#containers.keys()) {
       if (!there.has(id)) throw new Error(`endpoint ${id} was made and is not there`);
     }
@@ -389,8 +389,8 @@ export class NetworkOperations {
   /** Every label means what the records say, at a random host; what is of the other network is not known. */
   async #resolve(network: Playground, records: Records): Promise<void> {
     const own = [...this.#containers.values()].filter(({ endpoint }) => endpoint.network_id === network.id);
-    const asker = this.#trouble.pick(own);
-    if (!asker) return;
+    const client = this.#trouble.pick(own);
+    if (!client) return;
     const addresses = new Map<string, string>();
     for (
       const endpoint of read<ApiEndpoint & { strand_name?: string }>(records, "/sc-net/network-endpoints/")
@@ -404,13 +404,13 @@ export class NetworkOperations {
     for (const label of [...LABELS, ...network.machines.flatMap(({ name }) => name ?? [])]) {
       const wanted = addresses.get(label) ?? "";
       await until(`${label}.${network.domain} is "${wanted}"`, async (see) => {
-        const { lines } = see(await dig(asker.container, `${label}.${network.domain}`));
+        const { lines } = see(await dig(client.container, `${label}.${network.domain}`));
         return lines.join() === wanted;
       });
       this.#count("name");
     }
     const other = this.#playgrounds.find(({ id }) => id !== network.id);
-    const { status } = await dig(asker.container, `${LABELS[0]}.${other?.domain}`);
+    const { status } = await dig(client.container, `${LABELS[0]}.${other?.domain}`);
     if (status !== "REFUSED") {
       throw new Error(`a name of ${other?.name} is answered in ${network.name}: ${status}`);
     }

@@ -123,13 +123,13 @@ async function limits(it: GatewayLab) {
   assert.equal((await moved.lease()).address, address);
 
   // What comes over VXLAN is counted, and not answered.
-  const asked = await count(it, one, "gatewayd_dhcp_events_total", "asked");
+  const before = await count(it, one, "gatewayd_dhcp_events_total", "asked");
   send(two.namespaceOf(blue), "vxlan0", [discover(mac(9), web.endpoint.target_veth_mac)]);
   await until(
     "the frame has come over VXLAN",
     async () => await count(it, one, "gatewayd_dhcp_events_total", "tunnel") === 1,
   );
-  assert.equal(await count(it, one, "gatewayd_dhcp_events_total", "asked"), asked);
+  assert.equal(await count(it, one, "gatewayd_dhcp_events_total", "asked"), before);
 
   // A port that asks for thousands of machines leaves addresses for the others.
   const flood = Array.from(
@@ -186,9 +186,9 @@ async function away(it: GatewayLab) {
   await one.start();
   assert.equal((await vm.lease()).address, address);
   await it.gatewayd(one).stop("SIGKILL");
-  const asks = other.lease("-t", "30");
+  const leasing = other.lease("-t", "30");
   await it.start(one);
-  assert.notEqual((await asks).address, "");
+  assert.notEqual((await leasing).address, "");
 
   // The other host's kernel has what etcd has.
   await client.stop("SIGKILL");
@@ -212,15 +212,15 @@ async function waits(it: GatewayLab) {
   const vm = await Machine.on(one, blue, mac(1)), port = "port000001";
   using client = new LeaseClient(vm.host.path, 60_000);
   await client.exchange(mac(1));
-  const asked = () => count(it, one, "gatewayd_dhcp_events_total", "asked");
+  const requested = () => count(it, one, "gatewayd_dhcp_events_total", "asked");
   const offered = () => count(it, one, "agent_dhcp_messages_total", "offer");
-  const before = { asked: await asked(), offered: await offered() };
+  const before = { asked: await requested(), offered: await offered() };
   let lease: Promise<number>;
   Deno.kill(one.agent.pid, "SIGSTOP");
   try {
     lease = client.exchange(mac(2));
     lease.catch(() => {});
-    await until("gatewayd asks the agent", async (see) => see(await asked()) > before.asked);
+    await until("gatewayd asks the agent", async (see) => see(await requested()) > before.asked);
     await ipIn(one.namespaceOf(blue), `link set ${port} down`);
   } finally {
     Deno.kill(one.agent.pid, "SIGCONT");

@@ -80,8 +80,8 @@ async function resolves(it: GatewayLab) {
   await one.api.deleteEndpoint(web.endpoint.id);
   const again = await one.attach(blue, { name: "www" });
   await until("names of what is gone are gone", async (see) => {
-    const asked = ["vm", "web", "www"].map(async (name) => await dig(db.container, `${name}.blue.example`));
-    const [vm, gone, www] = see(await Promise.all(asked));
+    const queries = ["vm", "web", "www"].map(async (name) => await dig(db.container, `${name}.blue.example`));
+    const [vm, gone, www] = see(await Promise.all(queries));
     return vm?.status === "NXDOMAIN" && gone?.status === "NXDOMAIN" && www?.lines[0] === again.address;
   });
 
@@ -182,20 +182,20 @@ async function restarted(it: GatewayLab) {
   const web = await host.attach(blue, { name: "web" });
   await until("web is known", async () => (await dig(web.container, "web.blue.example")).lines.length === 1);
   const script = fileURLToPath(new URL("steady_queries.py", import.meta.url));
-  const asks = new Process(web.container.enter(["/usr/bin/python3", script, "web.blue.example"]));
+  const querying = new Process(web.container.enter(["/usr/bin/python3", script, "web.blue.example"]));
   /** Restarts something, and waits until answers come again: how long it took, and the longest time without one, in ms. */
   const longest = async (restart: () => Promise<void>) => {
-    const before = asks.lines.length, began = performance.now();
+    const before = querying.lines.length, began = performance.now();
     await restart();
     const took = performance.now() - began;
     for (const kind of ["UDP", "TCP"]) {
-      const from = asks.lines.length;
-      await until("answers come", () => asks.lines.slice(from).some((line) => line.startsWith(kind)));
+      const from = querying.lines.length;
+      await until("answers come", () => querying.lines.slice(from).some((line) => line.startsWith(kind)));
     }
-    return { took, gap: Math.max(...asks.lines.slice(before).map((line) => Number(line.split(" ")[1]))) };
+    return { took, gap: Math.max(...querying.lines.slice(before).map((line) => Number(line.split(" ")[1]))) };
   };
   try {
-    await asks.line(/^TCP/);
+    await querying.line(/^TCP/);
     // While gatewayd is away queries wait, and no longer than it takes to start; that is less than a second of processor time.
     const started = await longest(async () => {
       await it.gatewayd(host).stop("SIGKILL");
@@ -214,9 +214,9 @@ async function restarted(it: GatewayLab) {
       });
       gaps.push(gap);
     }
-    assert.deepEqual(asks.lines.filter((line) => line.startsWith("wrong")), []);
+    assert.deepEqual(querying.lines.filter((line) => line.startsWith("wrong")), []);
   } finally {
-    await asks.stop();
+    await querying.stop();
   }
 }
 

@@ -131,8 +131,8 @@ Deno.test("strand up: every service; clients that dhcpd did not answer are liste
     "strand status dhcpd lists the clients that were not answered because they are not known",
     async () => {
       const client = await machine.client(mac);
-      const asked = await scapy(client, Array(2).fill({ type: "discover", mac, silent: true }));
-      assert.deepEqual(asked, [null, null]);
+      const replies = await scapy(client, Array(2).fill({ type: "discover", mac, silent: true }));
+      assert.deepEqual(replies, [null, null]);
       await process.line(
         /"mac":"00:00:77:00:00:01","link":"eth0","msg":"an unknown client: no member, and in no macrange"/,
       );

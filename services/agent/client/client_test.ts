@@ -8,10 +8,10 @@ import { AgentRefusal, AgentUnavailable } from "./errors.ts";
 const clientOf = (port: number) => new AgentClient({ address: agentAddress(`http://127.0.0.1:${port}`) });
 
 Deno.test("AgentClient has a method for each verb of the API", async () => {
-  const asked: unknown[] = [];
+  const requests: unknown[] = [];
   await using server = await testServer(fakeApi({
-    createEndpoint: (request) => (asked.push(request), Promise.resolve({ endpoint, pending: ["b"] })),
-    deleteEndpoint: (id, options) => (asked.push({ id, ...options }), Promise.resolve()),
+    createEndpoint: (request) => (requests.push(request), Promise.resolve({ endpoint, pending: ["b"] })),
+    deleteEndpoint: (id, options) => (requests.push({ id, ...options }), Promise.resolve()),
   }));
   const client = clientOf(server.at.port);
   assert.equal(typeof (await client.version()).version, "string");
@@ -23,9 +23,9 @@ Deno.test("AgentClient has a method for each verb of the API", async () => {
   assert.deepEqual((await client.endpoints({ hostname: "a" })).endpoints?.map(({ id }) => id), [ENDPOINT]);
   const made = await client.createEndpoint({ network_id: NETWORK }, { wait: { text: "5s", ms: 5000 } });
   assert.deepEqual([made.endpoint.id, made.pending_hosts], [ENDPOINT, ["b"]]);
-  assert.equal((asked[0] as { waitMs: number }).waitMs, 5000);
+  assert.equal((requests[0] as { waitMs: number }).waitMs, 5000);
   await client.deleteEndpoint(ENDPOINT, { force: true });
-  assert.deepEqual(asked[1], { id: ENDPOINT, force: true });
+  assert.deepEqual(requests[1], { id: ENDPOINT, force: true });
   assert.equal((await client.readiness()).ready, true);
 });
 

@@ -122,7 +122,7 @@ async function unlessFrozen<T>(
 ): Promise<T> {
   const over = new AbortController(), frozen = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
-  const askVersion = async () => {
+  const requestVersion = async () => {
     await delay(options.silentFor, stop);
     if (stop.aborted) return;
     using limit = new TimeLimit(options.reachWithin);
@@ -134,7 +134,9 @@ async function unlessFrozen<T>(
       end.close();
     }
   };
-  askVersion().catch((cause) => stop.aborted || frozen.abort(new Error("it answers no request", { cause })));
+  requestVersion().catch((cause) =>
+    stop.aborted || frozen.abort(new Error("it answers no request", { cause }))
+  );
   try {
     return await abortable(answer, AbortSignal.any([signal, frozen.signal]));
   } finally {

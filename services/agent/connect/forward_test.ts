@@ -14,19 +14,19 @@ const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 /** An agent that gives one answer to each CONNECT, in the pieces given; undefined: none. */
 function fakeAgent(hostname: string, answer: string[] | undefined) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const asked: string[] = [], open: Deno.Conn[] = [];
+  const requests: string[] = [], open: Deno.Conn[] = [];
   const served = (async () => {
     for await (const connection of listener) {
       open.push(connection);
       const buffer = new Uint8Array(1000);
-      asked.push(text(buffer.subarray(0, await connection.read(buffer) ?? 0)));
+      requests.push(text(buffer.subarray(0, await connection.read(buffer) ?? 0)));
       for (const piece of answer ?? []) await connection.write(new TextEncoder().encode(piece));
     }
   })();
   const agent: RemoteAgent = { hostname, apiHostname: `127.0.0.1:${listener.addr.port}`, ip: "" };
   return {
     agent,
-    asked,
+    requests,
     async [Symbol.asyncDispose]() {
       listener.close();
       await served;
@@ -58,7 +58,7 @@ Deno.test("forward() sends the path as Go's agents read it, and keeps what comes
   end.close();
   assert.equal(heard, "banner");
   const { apiHostname } = b.agent;
-  assert.deepEqual(b.asked, [
+  assert.deepEqual(b.requests, [
     `CONNECT /networks/${NETWORK}?ip=10.0.0.5&port=80 HTTP/1.1\r\nHost: ${apiHostname}\r\nstrand-forwarded: 1\r\n\r\n`,
   ]);
 });
@@ -85,7 +85,7 @@ Deno.test("forward() goes on from an agent that is frozen, and waits for one tha
   await using right = fakeAgent("right", ["HTTP/1.1 200 OK\r\n\r\n"]);
   const patient = { ...options, answerWithin: 600_000, silentFor: 50 };
   (await forward([frozen.agent, right.agent], where, { ...patient, reachWithin: 300 }, never)).close();
-  assert.match(frozen.asked[1] ?? "", /^GET \/version HTTP\/1\.1\r\n/);
+  assert.match(frozen.requests[1] ?? "", /^GET \/version HTTP\/1\.1\r\n/);
 
   const alone = forward([frozen.agent], where, { ...patient, reachWithin: 300 }, never);
   await assert.rejects(alone, (error: HttpError) => {
@@ -111,7 +111,7 @@ Deno.test("forward() goes on from an agent that is frozen, and waits for one tha
   const slow = { hostname: "slow", apiHostname: `127.0.0.1:${listener.addr.port}`, ip: "" };
   (await forward([slow, right.agent], where, { ...patient, reachWithin: 60_000 }, never)).close();
   // One that answers late on a busy machine is asked for its version besides.
-  assert.equal(right.asked.filter((request) => request.startsWith("CONNECT")).length, 1);
+  assert.equal(right.requests.filter((request) => request.startsWith("CONNECT")).length, 1);
   listener.close();
   await accepting;
   await Promise.all(served);
@@ -119,10 +119,10 @@ Deno.test("forward() goes on from an agent that is frozen, and waits for one tha
 
 Deno.test("forward() believes an agent that has tried", async () => {
   await using refused = fakeAgent("b", refusal(504, "10.0.0.5:80 has not answered"));
-  await using unasked = fakeAgent("c", ["HTTP/1.1 200 OK\r\n\r\n"]);
-  const { status, message } = await failure([refused.agent, unasked.agent]);
+  await using unused = fakeAgent("c", ["HTTP/1.1 200 OK\r\n\r\n"]);
+  const { status, message } = await failure([refused.agent, unused.agent]);
   assert.deepEqual([status, message], [504, "b: 10.0.0.5:80 has not answered"]);
-  assert.deepEqual(unasked.asked, []);
+  assert.deepEqual(unused.requests, []);
 });
 
 Deno.test("forward() keeps no connection to an agent that refuses", async () => {

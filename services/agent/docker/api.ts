@@ -6,7 +6,7 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../../store/sand_records.ts";
-import type { AskedPools } from "./pools.ts";
+import type { PoolRequests } from "./pools.ts";
 
 /** The agent's methods for the Docker plugin; each throws a Refusal with a sentence for the operator. */
 export interface DockerApi {
@@ -43,5 +43,5 @@ export interface WantedEndpoint {
 
 /** The handlers of a driver, by method name. */
 export type Calls = Readonly<
-  Record<string, (api: DockerApi, body: Uint8Array, asked: AskedPools) => Promise<object>>
+  Record<string, (api: DockerApi, body: Uint8Array, pools: PoolRequests) => Promise<object>>
 >;

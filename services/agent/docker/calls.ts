@@ -6,7 +6,7 @@ import type { Answer } from "../http/answers.ts";
 import type { Calls, DockerApi } from "./api.ts";
 import { ipamDriver } from "./ipam_driver.ts";
 import { networkDriver } from "./network_driver.ts";
-import type { AskedPools } from "./pools.ts";
+import type { PoolRequests } from "./pools.ts";
 import { Malformed } from "./requests.ts";
 
 const drivers: Readonly<Record<string, Calls>> = {
@@ -24,21 +24,21 @@ const LONGEST = 10_000;
  *
  * @param path Like /NetworkDriver.Join.
  * @param fault Called with errors of the agent itself.
- * @param asked The pools that were requested; the same object for every call.
+ * @param pools The pools that were requested; the same object for every call.
  */
 export async function answerCall(
   api: DockerApi,
   path: string,
   body: Uint8Array,
   fault: (error: unknown) => void,
-  asked: AskedPools,
+  pools: PoolRequests,
 ): Promise<Answer> {
   const [driver = "", method = ""] = path.slice(1).split(".");
   const calls = Object.hasOwn(drivers, driver) ? drivers[driver] : undefined;
   const call = calls && Object.hasOwn(calls, method) ? calls[method] : undefined;
   if (!call) return answer(404, { Err: `there is no call ${path.slice(0, 80)}` });
   try {
-    return answer(200, await deadline(call(api, body, asked), LONGEST, late));
+    return answer(200, await deadline(call(api, body, pools), LONGEST, late));
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
     const Err = sentence(error, fault);

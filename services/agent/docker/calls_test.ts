@@ -4,16 +4,16 @@ import { Refusal } from "../../common/refusal.ts";
 import { endpoint, network } from "../http/testing.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
-import { ADDRESS_SPACE, AskedPools } from "./pools.ts";
+import { ADDRESS_SPACE, PoolRequests } from "./pools.ts";
 
 const ID = network.id, DID = "d".repeat(64), EID = "e".repeat(64);
 const ids = { NetworkID: DID, EndpointID: EID };
 
 /** Calls one method of an agent in memory: status, answer, and what the agent was asked for. */
 function plugin(given: Partial<DockerApi> = {}) {
-  const asked: unknown[][] = [], faults: unknown[] = [], pools = new AskedPools();
+  const calls: unknown[][] = [], faults: unknown[] = [], pools = new PoolRequests();
   const note = (...what: unknown[]) =>
-    Promise.resolve(void asked.push(what.map((w) => w instanceof Ip ? `${w}` : w)));
+    Promise.resolve(void calls.push(what.map((w) => w instanceof Ip ? `${w}` : w)));
   const api: DockerApi = {
     network: (id) => {
       if (id !== ID) throw new Refusal("not-found", `there is no network "${id}"`);
@@ -32,7 +32,7 @@ function plugin(given: Partial<DockerApi> = {}) {
     ...given,
   };
   return {
-    asked,
+    calls,
     faults,
     async call(method: string, body: unknown = {}) {
       const bytes = new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body));
@@ -71,7 +71,7 @@ Deno.test("the plugin says what it is", async () => {
 });
 
 Deno.test("a pool is the network's range, however often it is asked for", async () => {
-  const { call, asked } = plugin();
+  const { call, calls } = plugin();
   const pool = { AddressSpace: "sand-local", Pool: "", SubPool: "", Options: { "sand-id": ID }, V6: false };
   const answer = {
     status: 200,
@@ -97,11 +97,11 @@ Deno.test("a pool is the network's range, however often it is asked for", async 
   );
   await refused({ Options: { "sand-id": crypto.randomUUID() } }, /^there is no network/);
   assert.deepEqual(await call("IpamDriver.ReleasePool", { PoolID: ID }), { status: 200 });
-  assert.deepEqual(asked, []);
+  assert.deepEqual(calls, []);
 });
 
 Deno.test("an address is claimed, the gateway's is answered alone", async () => {
-  const { call, asked } = plugin();
+  const { call, calls } = plugin();
   const address = async (given: object) => {
     const { Address, Err } = await call("IpamDriver.RequestAddress", { PoolID: ID, Address: "", ...given });
     return Address ?? Err;
@@ -110,7 +110,7 @@ Deno.test("an address is claimed, the gateway's is answered alone", async () => 
   assert.equal(await address(gateway), "10.0.0.1/24");
   assert.equal(await address({ ...gateway, Address: "10.0.0.1" }), "10.0.0.1/24");
   assert.match(await address({ ...gateway, Address: "10.0.0.9" }), /^Address: 10\.0\.0\.9 .*--gateway/);
-  assert.deepEqual(asked, []);
+  assert.deepEqual(calls, []);
   const mac = { "com.docker.network.endpoint.macaddress": "02:00:00:00:00:05" };
   assert.equal(await address({ Options: mac }), "10.0.0.2/24");
   assert.equal(await address({ Address: "10.0.0.77", Options: null }), "10.0.0.77/24");
@@ -119,7 +119,7 @@ Deno.test("an address is claimed, the gateway's is answered alone", async () => 
   assert.deepEqual(await call("IpamDriver.ReleaseAddress", { PoolID: ID, Address: "10.0.0.77" }), {
     status: 200,
   });
-  assert.deepEqual(asked, [["claim", ID, undefined], ["claim", ID, "10.0.0.77"], [
+  assert.deepEqual(calls, [["claim", ID, undefined], ["claim", ID, "10.0.0.77"], [
     "release",
     ID,
     "10.0.0.77",
@@ -127,7 +127,7 @@ Deno.test("an address is claimed, the gateway's is answered alone", async () => 
 });
 
 Deno.test("a network is one of ours, with its range or none", async () => {
-  const { call, asked } = plugin();
+  const { call, calls } = plugin();
   const create = (given: object = {}) =>
     call("NetworkDriver.CreateNetwork", {
       NetworkID: DID,
@@ -143,7 +143,7 @@ Deno.test("a network is one of ours, with its range or none", async () => {
     });
   assert.deepEqual(await create(), { status: 200 });
   assert.deepEqual(await create({ IPv4Data: [{ Pool: "0.0.0.0/0" }], IPv6Data: null }), { status: 200 });
-  assert.deepEqual(asked, [["addNetwork", DID, ID], ["addNetwork", DID, ID]]);
+  assert.deepEqual(calls, [["addNetwork", DID, ID], ["addNetwork", DID, ID]]);
   assert.match((await create({ IPv4Data: [{ Pool: "172.18.0.0/16" }] })).Err, /--ipam-driver sand/);
   assert.match(
     (await create({ IPv4Data: [{ Pool: "10.0.0.0/24", AuxAddresses: { router: "10.0.0.9/24" } }] })).Err,
@@ -156,13 +156,13 @@ Deno.test("a network is one of ours, with its range or none", async () => {
     "com.docker.network.generic": { "sand-id": ID },
   };
   assert.match((await create({ Options: no4, IPv4Data: null })).Err, /^IPv4Data: .*--ipv4=false/);
-  assert.deepEqual(asked.length, 2);
+  assert.deepEqual(calls.length, 2);
   assert.deepEqual(await call("NetworkDriver.DeleteNetwork", { NetworkID: DID }), { status: 200 });
-  assert.deepEqual(asked.slice(2), [["removeNetwork", DID]]);
+  assert.deepEqual(calls.slice(2), [["removeNetwork", DID]]);
 });
 
 Deno.test("an endpoint is made, joined, told of, left and deleted", async () => {
-  const { call, asked } = plugin();
+  const { call, calls } = plugin();
   const create = (Interface: object | null) =>
     call("NetworkDriver.CreateEndpoint", { ...ids, Interface, Options: { any: [] } });
   // An engine takes it for an error when it gets back what it gave.
@@ -201,7 +201,7 @@ Deno.test("an endpoint is made, joined, told of, left and deleted", async () => 
     assert.deepEqual(await call(`NetworkDriver.${method}`, ids), { status: 200 });
   }
   const docker = { network: DID, endpoint: EID };
-  assert.deepEqual(asked, [
+  assert.deepEqual(calls, [
     ["createEndpoint", docker, "10.0.0.5", "02:00:00:00:00:05"],
     ["createEndpoint", docker, "10.0.0.5", undefined],
     ["createEndpoint", docker, undefined, undefined],
@@ -216,7 +216,7 @@ Deno.test("an endpoint is made, joined, told of, left and deleted", async () => 
 });
 
 Deno.test("what does not concern it is answered, what it does not know is told from a refusal", async () => {
-  const { call, asked } = plugin();
+  const { call, calls } = plugin();
   for (const method of ["DiscoverNew", "DiscoverDelete", "FreeNetwork"]) {
     const data = { DiscoveryType: 1, DiscoveryData: { Address: "192.0.2.1", self: true } };
     assert.deepEqual(await call(`NetworkDriver.${method}`, data), { status: 200 });
@@ -247,7 +247,7 @@ Deno.test("what does not concern it is answered, what it does not know is told f
     assert.ok(status === 400 && /^NetworkID: .* is needed/.test(Err), Err);
   }
   assert.match((await call("NetworkDriver.CreateEndpoint", { NetworkID: DID })).Err, /^EndpointID: /);
-  assert.deepEqual(asked, []);
+  assert.deepEqual(calls, []);
 });
 
 Deno.test("a refusal is a sentence, a fault of ours is told to the log too", async () => {

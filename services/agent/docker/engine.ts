@@ -63,7 +63,7 @@ export class Engine {
 
   /** A container; undefined where it is gone. @throws Error */
   async container(id: string): Promise<Container | undefined> {
-    const answer = await this.#ask(`/containers/${encodeURIComponent(id)}/json`);
+    const answer = await this.#request(`/containers/${encodeURIComponent(id)}/json`);
     return answer.status === 404 ? undefined : read(description, checked(answer));
   }
 
@@ -83,10 +83,10 @@ export class Engine {
   }
 
   async #get(target: string): Promise<Uint8Array> {
-    return checked(await this.#ask(target));
+    return checked(await this.#request(target));
   }
 
-  async #ask(target: string): Promise<HttpResponse> {
+  async #request(target: string): Promise<HttpResponse> {
     const end = await this.#dial();
     try {
       const answer = exchange(end, { method: "GET", target, host: "docker" }, { most: MOST });

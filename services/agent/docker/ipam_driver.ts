@@ -17,7 +17,7 @@ export const ipamDriver: Calls = {
   GetDefaultAddressSpaces: () =>
     Promise.resolve({ LocalDefaultAddressSpace: ADDRESS_SPACE, GlobalDefaultAddressSpace: ADDRESS_SPACE }),
 
-  async RequestPool(api, body, asked) {
+  async RequestPool(api, body, pools) {
     const { Pool, SubPool, Options, V6 } = readCall(requests.requestPool, body);
     const network = await api.network(poolOption(Options)), range = rangeOf(network);
     if (V6) throw invalid("V6: networks have IPv4 addresses only: leave --ipv6 out");
@@ -32,13 +32,13 @@ export const ipamDriver: Calls = {
         `Pool: ${Pool} is not ${range}, the range of network ${network.name}: leave --subnet out`,
       );
     }
-    asked.request(network.id, `${range}`);
+    pools.request(network.id, `${range}`);
     return { PoolID: network.id, Pool: range.toString(), Data: { [GATEWAY]: gatewayText(network) } };
   },
 
   // The pool is the network, which stays.
-  ReleasePool(_api, body, asked) {
-    asked.release(poolNetwork(readCall(requests.pool, body).PoolID));
+  ReleasePool(_api, body, pools) {
+    pools.release(poolNetwork(readCall(requests.pool, body).PoolID));
     return Promise.resolve({});
   },
 

@@ -16,7 +16,7 @@ const nothing = () => Promise.resolve({});
 export const networkDriver: Calls = {
   GetCapabilities: () => Promise.resolve({ Scope: "local", ConnectivityScope: "global" }),
 
-  async CreateNetwork(api, body, asked) {
+  async CreateNetwork(api, body, pools) {
     const { NetworkID, Options, IPv4Data, IPv6Data } = readCall(requests.createNetwork, body);
     const network = await api.network(networkOption(Options));
     if (IPv6Data.length) throw invalid("IPv6Data: networks have IPv4 addresses only: leave --ipv6 out");
@@ -31,7 +31,7 @@ export const networkDriver: Calls = {
         `AuxAddresses: ${name} cannot be kept from others by Docker: make an endpoint with that address instead`,
       );
     }
-    if (IPv4Data.some(({ AddressSpace }) => AddressSpace === ADDRESS_SPACE)) asked.use(network.id);
+    if (IPv4Data.some(({ AddressSpace }) => AddressSpace === ADDRESS_SPACE)) pools.use(network.id);
     await api.addNetwork(NetworkID, network.id);
     return {};
   },

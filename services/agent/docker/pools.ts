@@ -3,7 +3,7 @@ import { invalid } from "../../common/refusal.ts";
 
 /**
  * The name of both address spaces. For a global address space, engines from version 27 on request a pool once; for a
- * local one they repeat the request without end, see {@link AskedPools}.
+ * local one they repeat the request without end, see {@link PoolRequests}.
  */
 export const ADDRESS_SPACE = "sand-local";
 
@@ -17,8 +17,8 @@ const MOST = 50, LONGEST = 30_000;
  * which network earlier ones belonged, and it repeats the request for as long as it prefers another pool than the one
  * that it is given.
  */
-export class AskedPools {
-  #asked: { readonly network: string; readonly at: number }[] = [];
+export class PoolRequests {
+  #requests: { readonly network: string; readonly at: number }[] = [];
 
   /** @param now The time in ms. */
   constructor(private readonly now: () => number = () => performance.now()) {}
@@ -26,21 +26,21 @@ export class AskedPools {
   /** @throws Refusal "invalid" when the request is repeated too often */
   request(network: string, range: string): void {
     const at = this.now();
-    this.#asked = this.#asked.filter((asked) => at - asked.at < LONGEST);
-    if (this.#asked.filter((asked) => asked.network === network).length >= MOST) {
+    this.#requests = this.#requests.filter((request) => at - request.at < LONGEST);
+    if (this.#requests.filter((request) => request.network === network).length >= MOST) {
       throw invalid(
         `Pool: Docker asks for another range than ${range} again and again, since a route or a nameserver of this host ` +
           `is in it: add --subnet ${range}`,
       );
     }
-    this.#asked.push({ network, at });
+    this.#requests.push({ network, at });
   }
 
   /** @throws Refusal "invalid" when the pool of another network was requested */
   use(network: string): void {
     const at = this.now();
     if (this.release(network)) return;
-    const other = this.#asked.findLast((asked) => at - asked.at < LONGEST);
+    const other = this.#requests.findLast((request) => at - request.at < LONGEST);
     // After a restart of the agent no request is known.
     if (!other) return;
     throw invalid(
@@ -50,9 +50,9 @@ export class AskedPools {
 
   /** @returns whether the pool was requested */
   release(network: string): boolean {
-    const index = this.#asked.findIndex((asked) => asked.network === network);
+    const index = this.#requests.findIndex((request) => request.network === network);
     if (index < 0) return false;
-    this.#asked.splice(index, 1);
+    this.#requests.splice(index, 1);
     return true;
   }
 }

@@ -13,7 +13,7 @@ import { ClientGone, readBody } from "../../common/http/body.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
 import { fromThisMachine, type ListenAddresses, whyNot } from "./listen_addresses.ts";
-import { AskedPools } from "./pools.ts";
+import { PoolRequests } from "./pools.ts";
 
 /**
  * Limits in milliseconds. An engine keeps its connections open without limit, and repeats a request on a closed one
@@ -43,7 +43,7 @@ export interface DockerServer {
 /** Serves libnetwork's protocol for remote drivers. Throws Refusal when none of the addresses can be listened on. */
 export function serveDocker(api: DockerApi, options: DockerServerOptions): DockerServer {
   const { addresses, tls, names = [], log } = options, once = new OncePerMinute();
-  const asked = new AskedPools();
+  const pools = new PoolRequests();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
     const [path = ""] = (request.url ?? "").split("?");
@@ -52,7 +52,7 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
     };
     try {
       using body = await readBody(request, proceed);
-      const answer = await answerCall(api, path, body.bytes, fault, asked);
+      const answer = await answerCall(api, path, body.bytes, fault, pools);
       if (closing) response.on("finish", () => servers.forEach((server) => server.closeIdle()));
       send(response, answer, closing);
     } catch (error) {

@@ -36,7 +36,7 @@ export interface GatewaySource {
   /** The revision of etcd that all of it is of. */
   readonly revision: number;
   /** Takes what a client of DHCP asks for; `answer` may be called later, or never. */
-  ask(question: DhcpQuery, answer: (reply: AgentReply) => void): void;
+  answerQuery(question: DhcpQuery, answer: (reply: AgentReply) => void): void;
 }
 
 /** The most answers that wait to be sent: their clients ask again. */
@@ -110,7 +110,7 @@ export class GatewayConnection {
       }
       const message = readFromGatewayd(received.message);
       if (message.kind === "hello") this.#greet(message.version);
-      else if (this.#isGreeted) this.source.ask(message, (reply) => this.#answer(reply));
+      else if (this.#isGreeted) this.source.answerQuery(message, (reply) => this.#answer(reply));
       else throw new Error("it asks before it has said its version");
     }
     return true;

@@ -16,20 +16,20 @@ function setUp(networks: readonly string[] = ["blue"], labels: readonly string[]
   const gatewayd = MessageSocket.connect(path), socket = listener.accept();
   assert.ok(socket);
   listener.close();
-  const asked: [DhcpQuery, (reply: AgentReply) => void][] = [];
+  const queries: [DhcpQuery, (reply: AgentReply) => void][] = [];
   const known = new Map<string, Gateway>(networks.map((id) => [id, gateway()]));
   const connection = new GatewayConnection(socket, {
     gateway: (network) => known.get(network),
     labels: () => labels,
     addresses: (_, label) => labels.includes(label) ? [Ip.parse(`10.0.0.${label.length}`)] : [],
     revision: 9,
-    ask: (question, answer) => asked.push([question, answer]),
+    answerQuery: (question, answer) => queries.push([question, answer]),
   }, networks);
   return {
     connection,
     gatewayd,
     known,
-    asked,
+    queries,
     hello(version = PROTOCOL) {
       gatewayd.send(encodeMessage({ kind: "hello", version }));
       return connection.receive();
@@ -156,7 +156,7 @@ Deno.test("many names come in messages of a size that a socket takes", () => {
   assert.deepEqual([seen.size, done], [20_000, 1]);
 });
 
-const ask: DhcpQuery = {
+const discover: DhcpQuery = {
   ...{
     kind: "ask",
     network: "blue",
@@ -173,10 +173,10 @@ const ask: DhcpQuery = {
 Deno.test("what a client asks for is passed on, and its answer is sent before anything else", () => {
   using it = setUp();
   it.hello();
-  it.gatewayd.send(encodeMessage(ask));
+  it.gatewayd.send(encodeMessage(discover));
   assert.equal(it.connection.receive(), true);
-  const [[asked, answer] = []] = it.asked;
-  assert.deepEqual(asked, ask);
+  const [[query, answer] = []] = it.queries;
+  assert.deepEqual(query, discover);
   answer?.({ kind: "reply", network: "blue", question: 7, type: 2, serverId: 1, yiaddr: 2 });
   it.connection.send();
   assert.deepEqual(it.received().slice(0, 2), ["hello", "reply blue"]);
@@ -200,7 +200,7 @@ Deno.test("a gatewayd of another version, and one that sends anything else, is d
   again.hello();
   assert.throws(() => again.hello(), /it says its version twice/);
   using early = setUp();
-  early.gatewayd.send(encodeMessage(ask));
+  early.gatewayd.send(encodeMessage(discover));
   assert.throws(() => early.connection.receive(), /it asks before it has said its version/);
   using gone = setUp();
   gone.gatewayd.close();

@@ -51,7 +51,7 @@ export interface GatewayDhcpOptions {
 
 /** Answers what clients of DHCP ask in the networks of this host. */
 export class GatewayDhcp {
-  readonly askers: DhcpAdmission;
+  readonly admission: DhcpAdmission;
   readonly clock = new HostClock();
   readonly writer: LeaseWriter;
   readonly #context: () => Context;
@@ -67,8 +67,8 @@ export class GatewayDhcp {
     this.#context = context;
     this.#options = options;
     this.writer = new LeaseWriter(context);
-    this.askers = new DhcpAdmission(context);
-    this.#exhausted = exportCounts(options.metrics, () => this.counts, this.askers.refused);
+    this.admission = new DhcpAdmission(context);
+    this.#exhausted = exportCounts(options.metrics, () => this.counts, this.admission.refused);
     this.#timer = setInterval(() => this.#forgetOffers(), OFFERS_MS);
   }
 
@@ -77,28 +77,28 @@ export class GatewayDhcp {
   }
 
   /** Takes a question of gatewayd's, for a network whose gateway answers DHCP on this host. */
-  ask(asked: DhcpQuery, answer: (reply: AgentReply) => void): void {
-    const { view, storeGuard, log, host } = this.#context(), { network: id, mac, question } = asked;
-    const { refused } = this.askers, port = ofContainer(asked.port) ? undefined : asked.port;
+  answerQuery(query: DhcpQuery, answer: (reply: AgentReply) => void): void {
+    const { view, storeGuard, log, host } = this.#context(), { network: id, mac, question } = query;
+    const { refused } = this.admission, port = ofContainer(query.port) ? undefined : query.port;
     const record = view.network(id);
     if (!record || view.isDeleted(id)) return;
     if (storeGuard.hold) return void refused.held++;
     try {
-      if (!this.askers.mayAsk(asked)) return;
+      if (!this.admission.admits(query)) return;
       if (this.writer.waiting(id) >= MOST_WAITING) return void refused.overload++;
       const span = isTracing
         ? startSpan("answer DHCP", {
-          parent: parentOf(asked.traceparent),
+          parent: parentOf(query.traceparent),
           attributes: { "host.name": host.hostname, "strand.network": id, "strand.mac": mac },
         })
         : undefined;
-      this.#started().take({ network: id, port, heardAt: asked.port, question, answer, span }, {
-        message: new Question(asked),
+      this.#started().take({ network: id, port, heardAt: query.port, question, answer, span }, {
+        message: new Question(query),
         mac,
-        unicast: asked.unicast,
-        source: asked.source,
+        unicast: query.unicast,
+        source: query.source,
         ownFrame: true,
-        received: asked.received,
+        received: query.received,
         addresses: [gatewayOf(record).u32],
         attached: () => true,
         now: this.#now,
@@ -240,27 +240,27 @@ class Question implements Copied<Question> {
   readonly hlen = 6;
   readonly giaddr = 0;
 
-  constructor(private readonly asked: DhcpQuery) {}
+  constructor(private readonly query: DhcpQuery) {}
 
   get type(): number {
-    return this.asked.type;
+    return this.query.type;
   }
 
   get ciaddr(): number {
-    return this.asked.ciaddr;
+    return this.query.ciaddr;
   }
 
   u32(option: number): number | undefined {
-    if (option === Opt.requestedAddress) return this.asked.requested;
-    return option === Opt.serverId ? this.asked.server : undefined;
+    if (option === Opt.requestedAddress) return this.query.requested;
+    return option === Opt.serverId ? this.query.server : undefined;
   }
 
   has(option: number): boolean {
-    return option === Opt.rapidCommit && this.asked.rapid === true && this.asked.type === Type.discover;
+    return option === Opt.rapidCommit && this.query.rapid === true && this.query.type === Type.discover;
   }
 
   payload(option: number): Uint8Array | undefined {
-    const { name } = this.asked;
+    const { name } = this.query;
     return option === Opt.hostname && name !== undefined ? new TextEncoder().encode(name) : undefined;
   }
 

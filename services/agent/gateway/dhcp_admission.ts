@@ -90,26 +90,26 @@ export class DhcpAdmission {
   }
 
   /** True where the question is to be answered; otherwise it is counted, and in part logged. */
-  mayAsk(asked: DhcpQuery): boolean {
-    const { view, host } = this.#context(), { network, mac, port } = asked, space = view.space(network);
+  admits(query: DhcpQuery): boolean {
+    const { view, host } = this.#context(), { network, mac, port } = query, space = view.space(network);
     const [holder] = space.holdersOfMac(macNumber(mac));
-    if (!this.#isPort(network, port)) return this.#refuse("no-port", asked);
+    if (!this.#isPort(network, port)) return this.#refuse("no-port", query);
     if (holder && holder.host !== host.hostname) {
       const what = `asks for an address here, and has ${holder.address} on ${holder.host}`;
-      return this.#refuse("elsewhere", asked, `${mac} ${what}: it is answered once that has ended`);
+      return this.#refuse("elsewhere", query, `${mac} ${what}: it is answered once that has ended`);
     }
     // It would take the MAC from the next endpoint with that address.
-    if (!holder && isEndpointMac(mac)) return this.#refuse("endpoint-mac", asked);
+    if (!holder && isEndpointMac(mac)) return this.#refuse("endpoint-mac", query);
     const container = ofContainer(port) && space.settings?.overlay.contain;
-    const asks = `${mac} asks for an address at ${port}`;
+    const sentence = `${mac} asks for an address at ${port}`;
     if (!holder && container) {
-      return this.#refuse("posing", asked, `${asks}, which is another machine's port`);
+      return this.#refuse("posing", query, `${sentence}, which is another machine's port`);
     }
     if (holder && !this.#isAt(holder, port)) {
       const its = holder.record.overlay_veth_name || holder.record.strand_port || "no port";
-      return this.#refuse("posing", asked, `${asks}, and is the MAC of ${holder.address} at ${its}`);
+      return this.#refuse("posing", query, `${sentence}, and is the MAC of ${holder.address} at ${its}`);
     }
-    return this.#isWithinLimit(asked, space, holder) && this.#isWithinShare(asked, space);
+    return this.#isWithinLimit(query, space, holder) && this.#isWithinShare(query, space);
   }
 
   /** True for a machine that is known at this port, or may have come to it since its port has gone. */
@@ -128,8 +128,8 @@ export class DhcpAdmission {
     return namespace?.has(port) === true;
   }
 
-  #isWithinLimit(asked: DhcpQuery, space: Space, holder: OverlayEndpoint | undefined): boolean {
-    const { network, port, mac, type } = asked, key = `${network} ${port}`;
+  #isWithinLimit(query: DhcpQuery, space: Space, holder: OverlayEndpoint | undefined): boolean {
+    const { network, port, mac, type } = query, key = `${network} ${port}`;
     if (ofContainer(port) || holder?.record.strand_port === port) return true;
     const most = this.#context().ports.mostLeases(network, port), now = performance.now();
     const macs = new Set(this.#leasesOf(space, port).map(({ mac }) => mac));
@@ -141,7 +141,7 @@ export class DhcpAdmission {
     if (!macs.has(mac) && macs.size >= most) {
       this.#full.set(key, { network, port, most });
       const how = `strand attach NET --device ${port} --leases N gives it more`;
-      return this.#refuse("port-full", asked, `${port} has ${most} leases, as many as it may have: ${how}`);
+      return this.#refuse("port-full", query, `${port} has ${most} leases, as many as it may have: ${how}`);
     }
     if (type === Type.request) pending.set(mac, now);
     if (pending.size) this.#pending.set(key, pending);
@@ -149,20 +149,20 @@ export class DhcpAdmission {
     return true;
   }
 
-  #isWithinShare(asked: DhcpQuery, space: Space): boolean {
-    const { port } = asked;
-    if (!this.#shares.mayDecline(asked, space)) {
+  #isWithinShare(query: DhcpQuery, space: Space): boolean {
+    const { port } = query;
+    if (!this.#shares.mayDecline(query, space)) {
       const what = `${port} has declined ${MOST_DECLINED} addresses, as many as it may`;
       return this.#refuse(
         "port-declines",
-        asked,
+        query,
         `${what}: the next ones that its machines decline stay in use`,
       );
     }
-    if (this.#shares.mayWrite(asked, space)) return true;
+    if (this.#shares.mayWrite(query, space)) return true;
     return this.#refuse(
       "port-writes",
-      asked,
+      query,
       `${port} asks for leases faster than they are written for one port`,
     );
   }

@@ -40,7 +40,7 @@ export interface GatewaysOptions {
   /** The MTU that a network has on this host; undefined while it is not known. */
   readonly mtu: (network: string) => number | undefined;
   /** Answers what clients of DHCP ask for. */
-  readonly dhcp: Pick<GatewaySource, "ask">;
+  readonly dhcp: Pick<GatewaySource, "answerQuery">;
 }
 
 /**
@@ -151,9 +151,9 @@ export class Gateways implements NetworksPart, GatewaySource {
     return gateway;
   }
 
-  ask: GatewaySource["ask"] = (question, answer) => {
+  answerQuery: GatewaySource["answerQuery"] = (question, answer) => {
     const known = this.#gateways.get(question.network);
-    if (known?.dhcp !== undefined) this.#options.dhcp.ask(question, answer);
+    if (known?.dhcp !== undefined) this.#options.dhcp.answerQuery(question, answer);
   };
 
   labels(network: string): Iterable<string> {

@@ -21,22 +21,22 @@ function setUp() {
     namespacePath: () => "/run/netns/there-is-none",
   } as unknown as Context;
   const shares = new PortShares(() => context, () => time.ms);
-  const ask = (n: number, port: string, type: number): DhcpQuery => ({
+  const query = (n: number, port: string, type: number): DhcpQuery => ({
     ...{ kind: "ask", network: network.id, question: n, port, type, mac: macOf(n), ciaddr: 0, source: 0 },
     ...{ unicast: false, received: 0, requested: addressOf(n) },
   });
   const space = () => it.view.space(network.id);
   return {
-    ...{ ...it, context, shares, time, ask, space },
+    ...{ ...it, context, shares, time, query, space },
     lease: (n: number) =>
       it.putEndpoint(
         endpointRecord(`${n}`, { kind: "dhcp", target_veth_ip: `10.0.0.${n}/24`, target_veth_mac: macOf(n) }),
       ),
-    decline: (n: number, port: string) => shares.mayDecline(ask(n, port, Type.decline), space()),
+    decline: (n: number, port: string) => shares.mayDecline(query(n, port, Type.decline), space()),
     withhold: (n: number, host: string, port: string) =>
       it.put({ [it.keys.withheldAddress(network.id, `10.0.0.${n}`)]: { mac: macOf(n), until, host, port } }),
     written: (port: string, count: number) =>
-      Array.from({ length: count }, () => shares.mayWrite(ask(9, port, Type.request), space())).filter(
+      Array.from({ length: count }, () => shares.mayWrite(query(9, port, Type.request), space())).filter(
         Boolean,
       ).length,
   };
@@ -77,9 +77,9 @@ Deno.test("128 machines behind a port get their leases at once, and from then on
   assert.equal(it.written("tap1", 500), 128);
   it.time.ms += 1000;
   assert.equal(it.written("tap0", 500), 20);
-  assert.ok(it.shares.mayWrite(it.ask(9, "tap0", Type.discover), it.space()), "an offer is not written");
-  assert.ok(!it.shares.mayWrite({ ...it.ask(9, "tap0", Type.discover), rapid: true }, it.space()));
-  assert.ok(!it.shares.mayWrite(it.ask(9, "tap0", Type.release), it.space()));
+  assert.ok(it.shares.mayWrite(it.query(9, "tap0", Type.discover), it.space()), "an offer is not written");
+  assert.ok(!it.shares.mayWrite({ ...it.query(9, "tap0", Type.discover), rapid: true }, it.space()));
+  assert.ok(!it.shares.mayWrite(it.query(9, "tap0", Type.release), it.space()));
 });
 
 Deno.test("a port that may have many leases, or short ones, may have them written", () => {
@@ -91,9 +91,9 @@ Deno.test("a port that may have many leases, or short ones, may have them writte
 });
 
 Deno.test("what gatewayd says it heard at no port of the network is not answered", () => {
-  const it = setUp(), askers = new DhcpAdmission(() => it.context);
+  const it = setUp(), admission = new DhcpAdmission(() => it.context);
   for (const port of ["", "tap0 ", "a/b", "a".repeat(16), "lo", "br0", "vxlan0", "tap0"]) {
-    assert.equal(askers.mayAsk(it.ask(9, port, Type.discover)), false, port);
+    assert.equal(admission.admits(it.query(9, port, Type.discover)), false, port);
   }
-  assert.equal(askers.refused["no-port"], 8);
+  assert.equal(admission.refused["no-port"], 8);
 });

@@ -6,16 +6,16 @@ import { endpoint, fakeApi, NETWORK, network, testServer } from "./testing.ts";
 const attachment = { network: "blue", container: "c1", ifname: "eth0" };
 
 /** Says what it was asked. */
-function recorder(asked: unknown[]): AttachmentsApi {
+function recorder(calls: unknown[]): AttachmentsApi {
   const attached = { endpoint, mtu: 1450, overlayNetns: "/run/netns/sc-ns-1" };
   return {
-    attach: (request) => (asked.push(request), Promise.resolve(attached)),
-    detach: (attachment) => (asked.push(attachment), Promise.resolve()),
+    attach: (request) => (calls.push(request), Promise.resolve(attached)),
+    detach: (attachment) => (calls.push(attachment), Promise.resolve()),
     check: (attachment, netns) => {
-      asked.push({ attachment, netns });
+      calls.push({ attachment, netns });
       return Promise.resolve({ ...attached, problems: ["it is down"], missingRoutes: ["0.0.0.0/0"] });
     },
-    collect: (network, valid) => (asked.push({ network, valid }), Promise.resolve(["an id"])),
+    collect: (network, valid) => (calls.push({ network, valid }), Promise.resolve(["an id"])),
   };
 }
 
@@ -26,7 +26,7 @@ const noPorts = () => ({
   detachPort: () => Promise.reject(new Error("there is none")),
 });
 
-async function ask(path: string, method: string, target: string, body?: unknown) {
+async function request(path: string, method: string, target: string, body?: unknown) {
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
   const answer = await fetch(`http://agent${target}`, { client, method, body: JSON.stringify(body) ?? null });
   const text = await answer.text();
@@ -38,15 +38,15 @@ async function ask(path: string, method: string, target: string, body?: unknown)
 }
 
 Deno.test("the Unix socket has the whole API and attachments, for root alone; TCP has no attachments", async () => {
-  const directory = await Deno.makeTempDir(), path = `${directory}/strand/agent.sock`, asked: unknown[] = [];
-  const local = { path, required: true, attachments: () => recorder(asked), ports: noPorts };
+  const directory = await Deno.makeTempDir(), path = `${directory}/strand/agent.sock`, calls: unknown[] = [];
+  const local = { path, required: true, attachments: () => recorder(calls), ports: noPorts };
   {
     await using server = await testServer(fakeApi(), { local });
     assert.equal((Deno.lstatSync(path).mode ?? 0) & 0o777, 0o600);
-    assert.deepEqual((await ask(path, "GET", "/networks?name=other")).body, { networks: [] });
-    assert.equal((await ask(path, "GET", `/networks?name=${network.name}`)).body.networks[0].id, NETWORK);
+    assert.deepEqual((await request(path, "GET", "/networks?name=other")).body, { networks: [] });
+    assert.equal((await request(path, "GET", `/networks?name=${network.name}`)).body.networks[0].id, NETWORK);
 
-    const made = await ask(path, "POST", "/attachments", {
+    const made = await request(path, "POST", "/attachments", {
       attachment,
       network_id: NETWORK,
       netns: "/run/netns/c1",
@@ -55,17 +55,17 @@ Deno.test("the Unix socket has the whole API and attachments, for root alone; TC
     });
     assert.equal(made.status, 201);
     assert.deepEqual([made.body.endpoint.id, made.body.mtu], [endpoint.id, 1450]);
-    assert.equal((asked.at(-1) as { netns: string }).netns, "/run/netns/c1");
+    assert.equal((calls.at(-1) as { netns: string }).netns, "/run/netns/c1");
 
     const names = new URLSearchParams(attachment);
-    const checked = await ask(path, "GET", `/attachments?${names}&netns=/run/netns/c1`);
+    const checked = await request(path, "GET", `/attachments?${names}&netns=/run/netns/c1`);
     assert.deepEqual([checked.body.problems, checked.body.missing_routes], [["it is down"], ["0.0.0.0/0"]]);
-    assert.equal((await ask(path, "DELETE", `/attachments?${names}`)).status, 204);
-    assert.deepEqual(asked.at(-1), attachment);
+    assert.equal((await request(path, "DELETE", `/attachments?${names}`)).status, 204);
+    assert.deepEqual(calls.at(-1), attachment);
     const valid = [{ container: "c1", ifname: "eth0" }];
-    const { body } = await ask(path, "PUT", "/attachments", { network: "blue", valid });
+    const { body } = await request(path, "PUT", "/attachments", { network: "blue", valid });
     assert.deepEqual(body, { removed: ["an id"] });
-    assert.deepEqual(asked.at(-1), { network: "blue", valid });
+    assert.deepEqual(calls.at(-1), { network: "blue", valid });
 
     const wrong = { attachment, network_id: NETWORK, netns: "/run/netns/c1" };
     for (
@@ -77,7 +77,7 @@ Deno.test("the Unix socket has the whole API and attachments, for root alone; TC
         ["routes", { ...wrong, routes: [{ dst: "0.0.0.0/0", gw: "nobody" }] }],
       ] as const
     ) {
-      const refused = await ask(path, "POST", "/attachments", body);
+      const refused = await request(path, "POST", "/attachments", body);
       assert.deepEqual([refused.status, refused.refusal], [400, "invalid"]);
       assert.match(refused.body.error, new RegExp(`^${field}: `));
     }

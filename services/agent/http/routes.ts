@@ -144,7 +144,7 @@ const routes = {
       const network = pathId(id, "network"), of = query.get("of");
       if (of !== null) return json(200, { absence: await api().absence(network, of) });
       const address = readAddress(query.get("ip") ?? "", "ip");
-      const { pathMtu, ...way } = await api().way(network, address);
+      const { pathMtu, ...way } = await api().pathTo(network, address);
       return json(200, { way: { ...way, path_mtu: pathMtu } });
     },
   },

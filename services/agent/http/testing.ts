@@ -5,7 +5,7 @@ import { createLog, type Log } from "../../common/log.ts";
 import { Registry } from "../../common/metrics.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { EndpointRecord, NetworkRecord } from "../../store/sand_records.ts";
-import type { AgentApi, WayHere } from "../api.ts";
+import type { AgentApi, PathReport } from "../api.ts";
 import { type ApiServer, type ApiServerOptions, serveAgentApi } from "./server.ts";
 
 export const NETWORK = "320a669f-e465-4806-ab46-f2e6620c4311";
@@ -39,7 +39,7 @@ export const endpoint: EndpointRecord = {
   target_veth_ip: "10.0.0.5/24",
 };
 
-export const way: WayHere = {
+export const way: PathReport = {
   hostname: "a",
   carried: true,
   mtu: 1450,
@@ -77,7 +77,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     endpoints: () => Promise.resolve({ endpoints: [endpoint] }),
     createEndpoint: () => Promise.resolve({ endpoint, pending: [] }),
     ensureEndpoint: () => Promise.resolve({ endpoint, pending: [], existing: true }),
-    way: () => Promise.resolve(way),
+    pathTo: () => Promise.resolve(way),
     absence: () =>
       Promise.resolve({
         hostname: "a",

@@ -64,7 +64,7 @@ export class NetworkKernel {
     this.#watch?.skip();
     if (!namespace) return undefined;
     const known = isCheck && this.#rules
-      ? { ...this.#rules, now: () => this.#ask(namespace, (reader) => reader.generation()) }
+      ? { ...this.#rules, now: () => this.#readNftables(namespace, (reader) => reader.generation()) }
       : undefined;
     const { state, irreplaceable, rules } = await readNetwork(namespace, this.underlay, peers, pins, known);
     this.#irreplaceable = irreplaceable;
@@ -95,7 +95,7 @@ export class NetworkKernel {
     if (open) return containment.counted((table) => open.counters(table));
     using namespace = NetworkNamespace.openIfAny(this.path);
     if (!namespace) return undefined;
-    return containment.counted((table) => this.#ask(namespace, (reader) => reader.counters(table)));
+    return containment.counted((table) => this.#readNftables(namespace, (reader) => reader.counters(table)));
   }
 
   /** Names of veth ends of this network in the host's namespace, including those of endpoints that are gone. */
@@ -159,7 +159,7 @@ export class NetworkKernel {
   }
 
   /** Asks nf_tables by the socket that is open while the namespace is watched. @throws SystemError where the kernel has none */
-  #ask<T>(namespace: NetworkNamespace, question: (reader: NftablesReader) => T): T {
+  #readNftables<T>(namespace: NetworkNamespace, question: (reader: NftablesReader) => T): T {
     const watch = this.#watch;
     if (watch?.identity === namespace.identity) return question(watch.reader(namespace.fd));
     using own = new NftablesReader(namespace.fd);

@@ -32,9 +32,9 @@ export class NetworkNamespace implements Disposable {
 
   /**
    * @param fd The descriptor of the namespace, which is closed with this object.
-   * @param asksLittle As in the constructor of {@link Netlink}.
+   * @param isBrief As in the constructor of {@link Netlink}.
    */
-  constructor(readonly path: string, readonly fd: number, readonly asksLittle = false) {}
+  constructor(readonly path: string, readonly fd: number, readonly isBrief = false) {}
 
   /** @throws NamespaceGone; what openNamespace() throws */
   static open(path: string): NetworkNamespace {
@@ -44,18 +44,18 @@ export class NetworkNamespace implements Disposable {
   }
 
   /** Undefined when nothing is at the path. @throws what openNamespaceIfAny() throws */
-  static openIfAny(path: string, asksLittle = false): NetworkNamespace | undefined {
+  static openIfAny(path: string, isBrief = false): NetworkNamespace | undefined {
     const fd = openNamespaceIfAny(path);
-    return fd === undefined ? undefined : new NetworkNamespace(path, fd, asksLittle);
+    return fd === undefined ? undefined : new NetworkNamespace(path, fd, isBrief);
   }
 
   /**
    * Undefined when no namespace is at the path, also when something else is. @throws SystemError when that cannot be
    * determined
    */
-  static openOrNone(path: string, asksLittle = false): NetworkNamespace | undefined {
+  static openOrNone(path: string, isBrief = false): NetworkNamespace | undefined {
     try {
-      return NetworkNamespace.openIfAny(path, asksLittle);
+      return NetworkNamespace.openIfAny(path, isBrief);
     } catch (error) {
       if (error instanceof NamespaceError) return undefined;
       if (error instanceof SystemError && error.errno === ENOTDIR) return undefined;
@@ -75,7 +75,7 @@ export class NetworkNamespace implements Disposable {
 
   /** Opens another socket than {@link netlink}, which the caller closes. */
   newNetlink(): Netlink {
-    return new Netlink(this.fd, undefined, this.asksLittle);
+    return new Netlink(this.fd, undefined, this.isBrief);
   }
 
   link(link: number | string): Promise<Link | undefined> {

@@ -183,7 +183,7 @@ async function peerState(
   underlay: UnderlaySettings,
   path: string,
 ): Promise<PeerState | undefined> {
-  using target = NetworkNamespace.openOrNone(path, namespace.asksLittle);
+  using target = NetworkNamespace.openOrNone(path, namespace.isBrief);
   if (!target || !(await leadsTo(namespace, link, target))) return undefined;
   const peer = await target.link(link.peer);
   if (peer?.kind !== "veth") return undefined;

@@ -4,8 +4,8 @@ import {
   type KernelRoute,
   type LinkAddress,
   listAddresses,
+  listMultipathRoutes,
   listRoutes,
-  listWays,
   outgoingLink,
 } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
@@ -70,7 +70,7 @@ export async function interfacesTowards(peers: Iterable<Ip>, vtepsInterface: str
   const networks = new Map<number, Set<number>>();
   const networkOf = (address: number, prefix: number) => prefix ? address >>> (32 - prefix) : 0;
   const found = new Set<number>();
-  for (const { destination, prefix, links: its } of await listWays(netlink)) {
+  for (const { destination, prefix, links: its } of await listMultipathRoutes(netlink)) {
     let known = networks.get(prefix);
     if (!known) networks.set(prefix, known = new Set(all.map((peer) => networkOf(peer, prefix))));
     if (prefix === 0 || known.has(networkOf(new Ip(4, destination).u32, prefix))) {

@@ -45,7 +45,7 @@ export async function addVxlan(
   });
   const deadline = Date.now() + PATIENCE;
   // The prober's own device has the reserved VNI, and is removed as soon as the prober sees the network.
-  let asked = vni === PROBE_VNI;
+  let hasLooked = vni === PROBE_VNI;
   for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       await underlay.run(request);
@@ -53,8 +53,8 @@ export async function addVxlan(
     } catch (error) {
       if (!(error instanceof SystemError && error.errno === EEXIST)) throw error;
       // A device that is found will stay; one in a namespace that is being destroyed is not found.
-      const by = asked ? undefined : await findHolder(underlay, { port, vni, except: namespace.path });
-      asked = true;
+      const by = hasLooked ? undefined : await findHolder(underlay, { port, vni, except: namespace.path });
+      hasLooked = true;
       if (by || Date.now() > deadline) throw taken(vni, port, by, error);
       await delay(pause);
     }

@@ -24,7 +24,7 @@ const MOST = 16, MOST_OF_PORT = 4;
 export type RequestMachine = (endpoint: OverlayEndpoint) => Promise<MachineAt>;
 
 export interface MovesOptions {
-  readonly ask: RequestMachine;
+  readonly requestMachine: RequestMachine;
   /** Makes the machine an endpoint of this host, unless its present endpoint has changed. */
   readonly arrive: (arrival: MachineArrival, from: OverlayEndpoint) => Promise<boolean>;
   /** True where the port names the machine. */
@@ -111,7 +111,7 @@ export class MachineMoves {
 
   /** Takes the machine in. @returns why not; undefined: it is here */
   async #moved(stranger: UnknownMac, holder: OverlayEndpoint): Promise<string | undefined> {
-    const { host: { hostname } } = this.#context(), { ask, arrive, isNamed } = this.#options;
+    const { host: { hostname } } = this.#context(), { requestMachine, arrive, isNamed } = this.#options;
     const where = `${holder.address} of ${placeOf(holder)} has the MAC`;
     // An endpoint that an agent has attached is never moved because of a frame.
     if (!isBehindPort(holder.record)) return `${where}, which is no machine behind a device`;
@@ -119,7 +119,7 @@ export class MachineMoves {
     if (!named) {
       const { isThere, why } = holder.host === hostname
         ? await this.look(stranger.network, stranger.mac)
-        : await ask(holder);
+        : await requestMachine(holder);
       if (isThere) return `${where}, and ${why}`;
     }
     const isHere = await arrive({ ...stranger, named }, holder);

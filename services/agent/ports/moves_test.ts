@@ -24,23 +24,23 @@ function setUp() {
       },
       ...{ target_veth_mac: mac(n), target_veth_ip: `10.0.0.${n}/24`, ...fields },
     }));
-  const asked: { mac: string | undefined; answer: PromiseWithResolvers<MachineAt> }[] = [];
+  const requests: { mac: string | undefined; answer: PromiseWithResolvers<MachineAt> }[] = [];
   const arrived: string[] = [], named = new Set<string>(), counts: Record<string, number> = {};
   const counters = {
     moves: { inc: ({ result }: { result: string }) => counts[result] = (counts[result] ?? 0) + 1 },
   };
   const context = { view: it.view, log, counters, host: { hostname: "h1" }, storeGuard: { hold: undefined } };
   const moves = new MachineMoves(() => context as unknown as Context, {
-    ask: ({ mac }) => {
+    requestMachine: ({ mac }) => {
       const answer = Promise.withResolvers<MachineAt>();
-      asked.push({ mac, answer });
+      requests.push({ mac, answer });
       return answer.promise;
     },
     arrive: ({ mac, port, named }) => Promise.resolve(arrived.push(`${mac} ${port} ${named}`) > 0),
     isNamed: ({ mac }) => named.has(mac),
   });
   const seen = (n: number, port = "tap1") => moves.seen({ network: id, port, mac: mac(n) });
-  return { ...it, put, moves, seen, asked, arrived, named, counts, lines };
+  return { ...it, put, moves, seen, requests, arrived, named, counts, lines };
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -50,8 +50,8 @@ Deno.test("a machine is taken in where its old host says that it is gone, and as
   it.put(5);
   it.seen(6); // It has no endpoint: it asks for an address first.
   for (let i = 0; i < 50; i++) it.seen(5);
-  assert.deepEqual(it.asked.map(({ mac }) => mac), [mac(5)]);
-  it.asked[0]?.answer.resolve({ isThere: false, why: "was at tap0, which is gone on h2" });
+  assert.deepEqual(it.requests.map(({ mac }) => mac), [mac(5)]);
+  it.requests[0]?.answer.resolve({ isThere: false, why: "was at tap0, which is gone on h2" });
   await settled();
   assert.deepEqual([it.arrived, it.moves.refused, it.counts], [[`${mac(5)} tap1 false`], [], { moved: 1 }]);
 });
@@ -62,12 +62,12 @@ Deno.test("a machine that is still there, a container, and a host that does not 
   it.put(6, { kind: undefined, overlay_veth_name: "sand0001" });
   it.put(7);
   for (const n of [5, 6, 7]) it.seen(n);
-  assert.deepEqual(it.asked.map(({ mac }) => mac), [mac(5), mac(7)]);
-  it.asked[0]?.answer.resolve({ isThere: true, why: "answers ARP at tap0 on h2" });
-  it.asked[1]?.answer.reject(new Error("the agent of h2 does not say whether it is there"));
+  assert.deepEqual(it.requests.map(({ mac }) => mac), [mac(5), mac(7)]);
+  it.requests[0]?.answer.resolve({ isThere: true, why: "answers ARP at tap0 on h2" });
+  it.requests[1]?.answer.reject(new Error("the agent of h2 does not say whether it is there"));
   await settled();
   for (const n of [5, 6, 7]) it.seen(n);
-  assert.equal(it.asked.length, 2);
+  assert.equal(it.requests.length, 2);
   assert.deepEqual(it.arrived, []);
   assert.deepEqual(it.counts, { refused: 3 });
   const [there, container, silent] = it.moves.refused.toSorted();
@@ -91,9 +91,9 @@ Deno.test("a machine that its port names is taken in without a question, and no 
   await settled();
   assert.deepEqual(it.arrived, [`${mac(2)} tap1 true`]);
   for (let n = 3; n < 40; n++) it.seen(n);
-  assert.equal(it.asked.length, 4);
+  assert.equal(it.requests.length, 4);
   for (const port of ["tap2", "tap3", "tap4", "tap5", "tap6"]) for (let n = 3; n < 40; n++) it.seen(n, port);
-  assert.equal(it.asked.length, 16);
-  for (const { answer } of it.asked) answer.resolve({ isThere: false, why: "" });
+  assert.equal(it.requests.length, 16);
+  for (const { answer } of it.requests) answer.resolve({ isThere: false, why: "" });
   await settled();
 });

@@ -33,7 +33,7 @@ export interface PortsOptions {
   /** The name of the interface that carries the packets between hosts. */
   readonly underlay: () => string;
   /** Asks the agent of an endpoint's host whether its machine is there. */
-  readonly ask: RequestMachine;
+  readonly requestMachine: RequestMachine;
 }
 
 /** The ports of this host, with the requests to attach and detach devices. */
@@ -63,7 +63,7 @@ export class Ports implements PortsPart, PortsApi {
     this.#options = options;
     this.#members = new PortMembers(context);
     const moves = this.#moves = new MachineMoves(context, {
-      ask: options.ask,
+      requestMachine: options.requestMachine,
       arrive: (arrival, from) => this.#arrive(arrival, from),
       isNamed: ({ network, port, mac }) =>
         this.#file.ports.some((one) =>
@@ -211,7 +211,7 @@ export class Ports implements PortsPart, PortsApi {
     try {
       // The worker follows the network's records; before it, none of them may be known.
       if (!view.network(network)) throw new Refusal("not-found", `there is no network "${network}"`);
-      const port = this.#asked({ device, network, leases, members }, known);
+      const port = this.#settingsFor({ device, network, leases, members }, known);
       const updated = known?.leases !== port.leases || `${known?.members}` !== `${port.members}`;
       const others = this.#file.ports.filter((port) => port !== known);
       if (!known || updated) this.#file.save([...others, port]);
@@ -242,7 +242,7 @@ export class Ports implements PortsPart, PortsApi {
   }
 
   /** The settings of a port: those of the request, or else those that it had before. Throws Refusal. */
-  #asked({ device, network, leases, members }: PortRecord, known: PortRecord | undefined): PortRecord {
+  #settingsFor({ device, network, leases, members }: PortRecord, known: PortRecord | undefined): PortRecord {
     const most = leases ?? known?.leases;
     const macs = members ? this.#members.macsOf(network, members) : known?.members ?? [];
     for (const other of this.#file.ports) {

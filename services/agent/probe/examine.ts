@@ -61,7 +61,7 @@ export async function examine(options: ExamineOptions): Promise<PathExamination>
   using tap = new ProbeCapture(options);
   const sizes = new Map<number, number>(), answered = new Set<number>();
   let answers = false, pings = false, heard = false;
-  const ask = (socket: EchoSocket, size: number) => {
+  const probe = (socket: EchoSocket, size: number) => {
     const token = options.token();
     try {
       if (socket.send(vtep, token, size)) sizes.set(token, size);
@@ -84,8 +84,8 @@ export async function examine(options: ExamineOptions): Promise<PathExamination>
   const started = performance.now(), end = started + WAIT;
   for (let next = started; performance.now() < end && !answers;) {
     if (performance.now() >= next) {
-      ask(inside, SMALL);
-      ask(outside, SMALL);
+      probe(inside, SMALL);
+      probe(outside, SMALL);
       next += AGAIN;
     }
     await delay(LOOK);
@@ -94,7 +94,7 @@ export async function examine(options: ExamineOptions): Promise<PathExamination>
   const took = performance.now() - started;
   /** The largest of the sizes that passes. */
   const largest = async (wanted: readonly number[]) => {
-    for (const size of wanted) ask(inside, size);
+    for (const size of wanted) probe(inside, size);
     const until = performance.now() + SIZES_WAIT + Math.min(took, SIZES_WAIT);
     while (performance.now() < until && !answered.has(Math.max(...wanted))) {
       await delay(LOOK);

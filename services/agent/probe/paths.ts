@@ -47,7 +47,7 @@ interface State {
   since: number;
   heardAt: number;
   pathMtu: number | undefined;
-  asked: { readonly at: number; readonly token: number; readonly size: number } | undefined;
+  outstanding: { readonly at: number; readonly token: number; readonly size: number } | undefined;
   next: number;
   fullAt: number;
   /** When the first of the missing answers was due. */
@@ -101,10 +101,10 @@ export class Paths {
   /** The time of the next probe or timeout, as known now; a past time while an answer may come at any moment. */
   get nextAt(): number {
     let next = Infinity;
-    for (const { asked, next: due, reachable } of this.#states.values()) {
+    for (const { outstanding, next: due, reachable } of this.#states.values()) {
       // A host that did not answer is asked once in a while: its answer may as well be read when its time is over.
-      const awaited = reachable === false && asked ? asked.at + WITHIN : -Infinity;
-      next = Math.min(next, asked ? awaited : due);
+      const awaited = reachable === false && outstanding ? outstanding.at + WITHIN : -Infinity;
+      next = Math.min(next, outstanding ? awaited : due);
     }
     return next;
   }
@@ -113,8 +113,8 @@ export class Paths {
   due(now: number, limit: number): ProbeRequest[] {
     const questions: ProbeRequest[] = [];
     for (const [vtep, state] of this.#states) {
-      if (state.asked && now - state.asked.at >= WITHIN) this.#missed(state, now);
-      if (state.asked || now < state.next || questions.length >= limit) continue;
+      if (state.outstanding && now - state.outstanding.at >= WITHIN) this.#missed(state, now);
+      if (state.outstanding || now < state.next || questions.length >= limit) continue;
       questions.push({ vtep, size: sizeFor(state, now) });
     }
     // Hosts that did not fit come first the next time.
@@ -125,15 +125,15 @@ export class Paths {
   /** Records that a probe was sent. */
   sent({ vtep, size }: ProbeRequest, token: number, now: number): void {
     const state = this.#states.get(vtep);
-    if (state) state.asked = { at: now, token, size };
+    if (state) state.outstanding = { at: now, token, size };
   }
 
   /** Records an answer. @returns false when no such probe was sent */
   answered(from: number, token: number, now: number): boolean {
-    const state = this.#states.get(from), asked = state?.asked;
-    if (!asked || asked.token !== token) return false;
-    state.asked = undefined;
-    this.#passed(state, asked.size, now);
+    const state = this.#states.get(from), outstanding = state?.outstanding;
+    if (!outstanding || outstanding.token !== token) return false;
+    state.outstanding = undefined;
+    this.#passed(state, outstanding.size, now);
     return true;
   }
 
@@ -160,19 +160,19 @@ export class Paths {
   }
 
   #missed(state: State, now: number): void {
-    const before = pathsOf(state), { asked, search, mtu } = state;
-    state.asked = undefined;
+    const before = pathsOf(state), { outstanding, search, mtu } = state;
+    state.outstanding = undefined;
     state.next = now;
-    if (asked && asked.size > SMALL) {
+    if (outstanding && outstanding.size > SMALL) {
       if (search && ++search.lost >= SIZE_TRIES) {
-        Object.assign(search, { high: asked.size, lost: 0 });
+        Object.assign(search, { high: outstanding.size, lost: 0 });
         this.#measure(state, now);
       } else if (!search && ++state.fullLost >= FULL_TRIES) {
         if (state.pathMtu === undefined) state.search = { low: 0, high: mtu, lost: 0 };
         Object.assign(state, { fullAt: now + FULL_EVERY, fullLost: 0 });
       }
     } else {
-      state.missingSince ??= asked?.at ?? now;
+      state.missingSince ??= outstanding?.at ?? now;
       state.search = undefined;
       const patience = state.reachable === undefined ? FIRST_PATIENCE : PATIENCE;
       if (now - state.missingSince >= patience) {
@@ -219,7 +219,7 @@ function newState(peers: readonly OverlayPeer[], mtu: number, now: number): Stat
     since: now,
     heardAt: -Infinity,
     pathMtu: undefined,
-    asked: undefined,
+    outstanding: undefined,
     next: now,
     fullAt: now,
     missingSince: undefined,

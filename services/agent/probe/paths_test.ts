@@ -8,7 +8,7 @@ const MTU = 1450;
 class Lab {
   now = 0;
   limit = Infinity;
-  asked: { vtep: number; size: number; at: number }[] = [];
+  probes: { vtep: number; size: number; at: number }[] = [];
   readonly told: Path[] = [];
   readonly paths = new Paths((path) => this.told.push(path));
   #token = 0;
@@ -22,7 +22,7 @@ class Lab {
     for (const end = this.now + ms; this.now < end; this.now += 250) {
       for (const question of this.paths.due(this.now, questions)) {
         const token = ++this.#token;
-        this.asked.push({ vtep: question.vtep, size: question.size, at: this.now });
+        this.probes.push({ vtep: question.vtep, size: question.size, at: this.now });
         this.paths.sent(question, token, this.now);
         if (question.size <= this.limit) assert(this.paths.answered(question.vtep, token, this.now));
       }
@@ -44,10 +44,10 @@ Deno.test("a host that answers is asked every 10 s, and with a full-size packet 
   const lab = new Lab();
   lab.run(60_000);
   assert.equal(lab.path.reachable, true);
-  assert.ok(lab.asked.length >= 6 && lab.asked.length <= 9, `${lab.asked.length}`);
-  assert.deepEqual(lab.asked.filter(({ size }) => size === MTU).length, 1);
+  assert.ok(lab.probes.length >= 6 && lab.probes.length <= 9, `${lab.probes.length}`);
+  assert.deepEqual(lab.probes.filter(({ size }) => size === MTU).length, 1);
   lab.run(60_000);
-  assert.deepEqual(lab.asked.filter(({ size }) => size === MTU).length, 2);
+  assert.deepEqual(lab.probes.filter(({ size }) => size === MTU).length, 2);
 });
 
 Deno.test("nextAt is when the next question is due, and is past while an answer is awaited", () => {
@@ -73,7 +73,7 @@ Deno.test("a host that stops answering is asked every second, and told of once, 
   assert.ok(lab.now - since >= 5000 && lab.now - since <= 20_000, `${lab.now - since}`);
   lab.run(120_000);
   assert.deepEqual(lab.told.map(({ reachable }) => reachable), [false]);
-  assert.ok(lab.asked.filter(({ at }) => at >= lab.now - 60_000).length <= 7, "every 10 s again");
+  assert.ok(lab.probes.filter(({ at }) => at >= lab.now - 60_000).length <= 7, "every 10 s again");
   lab.limit = Infinity;
   lab.run(11_000);
   assert.deepEqual(lab.told.map(({ reachable }) => reachable), [false, true]);
@@ -106,7 +106,7 @@ Deno.test("a path that is blocked while it is measured is not reachable, and not
   const lab = new Lab();
   lab.run(10_000);
   lab.limit = 1350;
-  while (lab.asked.at(-1)?.size !== MTU) lab.run(250);
+  while (lab.probes.at(-1)?.size !== MTU) lab.run(250);
   lab.limit = 0;
   lab.run(60_000);
   assert.deepEqual([lab.path.reachable, lab.path.pathMtu], [false, undefined]);
@@ -115,12 +115,12 @@ Deno.test("a path that is blocked while it is measured is not reachable, and not
 Deno.test("ten thousand hosts are each asked in turn, no more at once than is allowed", () => {
   const lab = new Lab(10_000);
   for (let i = 0; i < 200; i++) {
-    const before = lab.asked.length;
+    const before = lab.probes.length;
     lab.run(250);
-    assert.ok(lab.asked.length - before <= 125);
+    assert.ok(lab.probes.length - before <= 125);
   }
-  const asked = new Set(lab.asked.map(({ vtep }) => vtep));
-  assert.equal(asked.size, 10_000);
+  const probes = new Set(lab.probes.map(({ vtep }) => vtep));
+  assert.equal(probes.size, 10_000);
 });
 
 Deno.test("an answer to nothing that was asked, and a question of a stranger, are known as such", () => {
@@ -139,10 +139,10 @@ Deno.test("a host that is a peer no longer is not asked, and one with another VT
   const lab = new Lab(2);
   lab.run(10_000);
   lab.paths.setPeers(new Map([["h1", { ...peer(1), vtep: 5 }]]), lab.now);
-  lab.asked.length = 0;
+  lab.probes.length = 0;
   assert.equal(lab.path.reachable, undefined);
   lab.run(1000);
-  assert.deepEqual(new Set(lab.asked.map(({ vtep }) => vtep)), new Set([5]));
+  assert.deepEqual(new Set(lab.probes.map(({ vtep }) => vtep)), new Set([5]));
 });
 
 Deno.test("two host names with one VTEP are asked once, and told of both", () => {
@@ -155,7 +155,7 @@ Deno.test("two host names with one VTEP are asked once, and told of both", () =>
     ["h0", true],
     ["old-name", true],
   ]);
-  assert.ok(lab.asked.length <= 6, `${lab.asked.length} questions`);
+  assert.ok(lab.probes.length <= 6, `${lab.probes.length} questions`);
   lab.limit = 0;
   lab.told.length = 0;
   lab.run(30_000);
@@ -173,14 +173,14 @@ Deno.test("for the answer of a host that does not answer nothing is read before 
   lab.run(30_000);
   assert.equal(lab.path.reachable, false);
   const { paths } = lab, from = lab.now;
-  let asked = 0, looks = 0;
+  let probes = 0, looks = 0;
   for (let now = from; now < from + 110_000; now = Math.max(now + 250, paths.nextAt), looks++) {
     for (const question of paths.due(now, 125)) {
-      asked++;
+      probes++;
       paths.sent(question, 0, now);
       assert.equal(paths.nextAt, now + 1000);
     }
   }
-  assert.ok(asked >= 9 && asked <= 11, `${asked}`);
-  assert.ok(looks <= 2 * asked + 2, `${looks} looks for ${asked} questions`);
+  assert.ok(probes >= 9 && probes <= 11, `${probes}`);
+  assert.ok(looks <= 2 * probes + 2, `${looks} looks for ${probes} questions`);
 });

@@ -10,10 +10,10 @@ import {
   agentsAt,
   brokenIn,
   endsOf,
-  explainWay,
+  explainPath,
   type Part,
   PATIENCE,
-} from "../../explain/way.ts";
+} from "../../explain/path.ts";
 import { sorted } from "../../overlay_names/attached.ts";
 import type { Cluster, OverlayNetwork } from "../cluster.ts";
 
@@ -49,7 +49,7 @@ export interface Proposals {
 
 /** Asks agents for explanations, and keeps each answer for a short time. */
 export class Explainer {
-  readonly #asked = new Map<string, { readonly until: number; readonly parts: Promise<Part[]> }>();
+  readonly #answers = new Map<string, { readonly until: number; readonly parts: Promise<Part[]> }>();
   #running = 0;
 
   constructor(private readonly cluster: Cluster, private readonly config: Config) {}
@@ -86,8 +86,8 @@ export class Explainer {
 
   #parts(network: OverlayNetwork, a: string, b: string): Promise<Part[]> {
     const now = performance.now(), key = JSON.stringify([network.id, a, b]);
-    for (const [key, { until }] of this.#asked) if (until < now) this.#asked.delete(key);
-    const kept = this.#asked.get(key);
+    for (const [key, { until }] of this.#answers) if (until < now) this.#answers.delete(key);
+    const kept = this.#answers.get(key);
     if (kept) return kept.parts;
     if (this.#running >= MOST) {
       throw new Refusal(
@@ -97,14 +97,14 @@ export class Explainer {
     }
     this.#running++;
     const parts = this.#explain(network, a, b).finally(() => this.#running--);
-    this.#asked.set(key, { until: now + KEPT, parts });
+    this.#answers.set(key, { until: now + KEPT, parts });
     return parts;
   }
 
   async #explain(network: OverlayNetwork, a: string, b: string): Promise<Part[]> {
     const { id, title: name } = network, all = endpointsOf(network), ends = endsOf(all, name, [a, b]);
     if (ends[0].found === ends[1].found) throw invalid(`${a} and ${b} are one machine: name two`);
-    return await explainWay(await this.#agents(id), { network: id, name, ends, all });
+    return await explainPath(await this.#agents(id), { network: id, name, ends, all });
   }
 
   /** The agent of this machine by its socket, where there is one that answers, and others by their APIs. */

@@ -69,7 +69,7 @@ export interface HealthOptions {
 /** Looks at the health of everything, and remembers since when it has seen what. */
 export class FleetHealth {
   readonly #since = new Map<string, number>();
-  #asked: { readonly at: number; readonly rows: Promise<ServiceStatus[]> } | undefined;
+  #polled: { readonly at: number; readonly rows: Promise<ServiceStatus[]> } | undefined;
 
   constructor(private readonly cluster: Cluster, private readonly options: HealthOptions) {}
 
@@ -161,14 +161,14 @@ export class FleetHealth {
 
   async #services(): Promise<ServiceStatus[]> {
     const { config, report } = this.options, now = performance.now();
-    if (!this.#asked || now - this.#asked.at > KEPT) {
+    if (!this.#polled || now - this.#polled.at > KEPT) {
       const others = serviceNames.filter((name) => name !== "dashboard");
       const rows = machineStatus(config, config.file, []).then((all) =>
         all.filter(({ service }) => service === "etcd" || (others as string[]).includes(service))
       );
-      this.#asked = { at: now, rows };
+      this.#polled = { at: now, rows };
     }
     const own = statusOf(report(), formatHostPort(config.dashboard.listen));
-    return [...await this.#asked.rows, own];
+    return [...await this.#polled.rows, own];
   }
 }

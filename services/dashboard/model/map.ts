@@ -1,5 +1,5 @@
 /** The data of the map: hosts, the networks that they have, and pairs of hosts that do not reach each other. */
-import { type HostAnswer, MOST_ASKED } from "../agents.ts";
+import { type HostAnswer, MOST_POLLED } from "../agents.ts";
 import { hostHref } from "../links.ts";
 import { TablePage, type TableSpec } from "../table.ts";
 import type { HostStates } from "./host_states.ts";
@@ -75,7 +75,7 @@ export function mapContent(
   said: ReadonlyMap<string, HostAnswer>,
 ): MapContent {
   const count = all.hosts.length;
-  if (count > MOST_ASKED) return { count };
+  if (count > MOST_POLLED) return { count };
   const on = new Map<string, Placed[]>(all.hosts.map(({ name }) => [name, []]));
   for (const { id, kind, name: network, title } of all.networks) {
     for (const [host, { endpoints }] of kind === "overlay" ? statesOf(id ?? "") ?? [] : []) {
@@ -94,7 +94,7 @@ export function mapContent(
 export function mapModel({ count, drawn }: MapContent, parameters: URLSearchParams): MapModel {
   return {
     count,
-    most: MOST_ASKED,
+    most: MOST_POLLED,
     ...drawn && {
       hosts: new TablePage(hostsSpec, drawn.hosts, parameters),
       failures: new TablePage(failuresSpec, drawn.failures, parameters),

@@ -4,7 +4,7 @@
  */
 import { printable } from "../../common/refusal.ts";
 import type { Step } from "../../explain/steps.ts";
-import type { Part } from "../../explain/way.ts";
+import type { Part } from "../../explain/path.ts";
 import type { ExplainModel, Proposals } from "../model/explain.ts";
 import { Problems } from "./problems.tsx";
 
@@ -12,7 +12,7 @@ export function ExplainPage({ model, proposals }: { model: ExplainModel; proposa
   const { found } = model;
   return (
     <>
-      <Ask model={model} proposals={proposals} />
+      <ExplainForm model={model} proposals={proposals} />
       {found && (
         <>
           <p class="state">
@@ -37,7 +37,7 @@ export function ExplainPage({ model, proposals }: { model: ExplainModel; proposa
 }
 
 /** A form of GET, so that the question is in the page's address. */
-function Ask(
+function ExplainForm(
   { model: { a, b }, proposals: { network, networks, machines } }: {
     model: ExplainModel;
     proposals: Proposals;

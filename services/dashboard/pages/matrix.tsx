@@ -45,7 +45,7 @@ export function MatrixTable({ matrix: { hosts, reached } }: { matrix: Matrix }) 
 const MOST_SAID = 5;
 
 /** Why agents cannot be asked. */
-export function NotAsked({ said }: { said: ReadonlyMap<string, HostAnswer> }) {
+export function UnreachableHosts({ said }: { said: ReadonlyMap<string, HostAnswer> }) {
   const errors = [...said].flatMap(([host, { error }]) =>
     error === undefined ? [] : `${host} cannot be asked: ${error}`
   );

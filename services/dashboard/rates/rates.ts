@@ -33,7 +33,7 @@ export interface Unanswered {
   readonly why: string;
 }
 
-interface Asked {
+interface TargetState {
   readonly target: ScrapeTarget;
   readonly address: string;
   service?: ServiceName;
@@ -52,7 +52,7 @@ export function targetsOf(config: Config): ScrapeTarget[] {
 }
 
 /** A service's metrics, by HTTP. Throws Error where they do not come whole, in time and with status 200. */
-export async function askMetrics(at: HostPort): Promise<string> {
+export async function scrapeMetrics(at: HostPort): Promise<string> {
   const { status, body } = await request(at, "GET", "/metrics", PATIENCE, LARGEST + 1);
   if (status !== 200) throw new Error(`it answers with status ${status}`);
   if (new TextEncoder().encode(body).length > LARGEST) {
@@ -63,20 +63,24 @@ export async function askMetrics(at: HostPort): Promise<string> {
 
 /** Asks services at intervals, and keeps what they have counted for an hour. */
 export class Rates {
-  readonly #asked: readonly Asked[];
+  readonly #states: readonly TargetState[];
   #running: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
-   * @param ask Answers with a service's metrics, in Prometheus' text format.
+   * @param scrape Answers with a service's metrics, in Prometheus' text format.
    * @param clock The time in ms, from any beginning.
    */
   constructor(
     targets: readonly ScrapeTarget[],
-    private readonly ask: (at: HostPort) => Promise<string>,
+    private readonly scrape: (at: HostPort) => Promise<string>,
     private readonly clock: () => number = () => performance.now(),
   ) {
-    this.#asked = targets.map((target) => ({ target, address: formatHostPort(target.at), rings: new Map() }));
+    this.#states = targets.map((target) => ({
+      target,
+      address: formatHostPort(target.at),
+      rings: new Map(),
+    }));
   }
 
   /** Asks at intervals until it is closed. */
@@ -96,7 +100,7 @@ export class Rates {
 
   /** The rates of services that have answered within the hour. */
   lines(): RateSeries[] {
-    return this.#asked.flatMap(({ service, address, rings }) =>
+    return this.#states.flatMap(({ service, address, rings }) =>
       service === undefined ? [] : [...rings].map(([measure, ring]) => ({
         service,
         address,
@@ -109,22 +113,22 @@ export class Rates {
 
   /** The services that did not answer the last time. */
   unanswered(): Unanswered[] {
-    return this.#asked.flatMap(({ target, why }) => why === undefined ? [] : [{ target, why }]);
+    return this.#states.flatMap(({ target, why }) => why === undefined ? [] : [{ target, why }]);
   }
 
   /** The services that have answered at an address of `dashboard.metrics`. */
   named(): Set<ServiceName> {
-    return new Set(this.#asked.flatMap(({ target: { own }, service }) => own || !service ? [] : [service]));
+    return new Set(this.#states.flatMap(({ target: { own }, service }) => own || !service ? [] : [service]));
   }
 
   /** All at once, of which the configuration has a limit: a round ends before the next, also where none of them answers. */
   async #round(): Promise<void> {
-    await Promise.all(this.#asked.map((one) => this.#one(one)));
+    await Promise.all(this.#states.map((one) => this.#one(one)));
   }
 
-  async #one(one: Asked): Promise<void> {
+  async #one(one: TargetState): Promise<void> {
     try {
-      const { service, counts } = readCounts(await this.ask(one.target.at));
+      const { service, counts } = readCounts(await this.scrape(one.target.at));
       const at = this.clock(), { last } = one;
       if (one.service !== service) one.rings.clear();
       for (const [measure, count] of counts) {

@@ -6,12 +6,12 @@ import { serviceNames } from "../../store/machine_status.ts";
 import { ratesModel } from "../model/rates.ts";
 import { pathOf } from "../pages/sparkline.tsx";
 import {
-  askMetrics,
   EVERY,
   LARGEST,
   PATIENCE,
   Rates,
   ROUNDS,
+  scrapeMetrics,
   type ScrapeTarget,
   targetsOf,
 } from "./rates.ts";
@@ -23,11 +23,11 @@ const text = (queries: number) =>
 function lab(targets: readonly ScrapeTarget[]) {
   let now = 0;
   const answers = new Map<number, string | Error>();
-  const ask = ({ port }: HostPort) => {
+  const scrape = ({ port }: HostPort) => {
     const answer = answers.get(port) ?? new Error("connect ECONNREFUSED");
     return typeof answer === "string" ? Promise.resolve(answer) : Promise.reject(answer);
   };
-  const rates = new Rates(targets, ask, () => now);
+  const rates = new Rates(targets, scrape, () => now);
   const round = async (port: number, answer: string | Error, seconds = 15) => {
     now += seconds * 1000;
     answers.set(port, answer);
@@ -103,13 +103,13 @@ Deno.test("all services are asked at once, so that those that hang do not make a
     targets = targetsOf({ ...config, dashboard: { ...config.dashboard, metrics } });
   assert.equal(targets.length, MOST_METRICS + serviceNames.length);
   const held = Promise.withResolvers<string>();
-  let asked = 0;
+  let scrapes = 0;
   const rates = new Rates(targets, () => {
-    asked++;
+    scrapes++;
     return held.promise;
   });
   const round = rates.round();
-  assert.equal(asked, targets.length);
+  assert.equal(scrapes, targets.length);
   held.resolve(text(1));
   await round;
   assert.ok(PATIENCE < EVERY);
@@ -146,8 +146,8 @@ Deno.test("metrics that are too large, or come with another status, are refused"
     return size ? new Response("x".repeat(size)) : new Response("no", { status: 404 });
   });
   const answers = [LARGEST, 3 * LARGEST], { hostname: host, port } = server.addr as Deno.NetAddr;
-  assert.equal((await askMetrics({ host, port })).length, LARGEST);
-  await assert.rejects(askMetrics({ host, port }), /its answer has more than 1048576 bytes/);
-  await assert.rejects(askMetrics({ host, port }), /it answers with status 404/);
+  assert.equal((await scrapeMetrics({ host, port })).length, LARGEST);
+  await assert.rejects(scrapeMetrics({ host, port }), /its answer has more than 1048576 bytes/);
+  await assert.rejects(scrapeMetrics({ host, port }), /it answers with status 404/);
   await server.shutdown();
 });

@@ -10,7 +10,7 @@ import type { Config } from "../../common/config.ts";
 import { tryParseMac } from "../../common/mac.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
 import { readTls } from "../../common/tls.ts";
-import { agentsAt } from "../../explain/way.ts";
+import { agentsAt } from "../../explain/path.ts";
 import { APPLY_TIMEOUT, CALL_TIMEOUT } from "../../nexd/client/connect.ts";
 import type { Call } from "../../nexd/client/prune.ts";
 import { networkSpec } from "../../nexd/client/spec_of.ts";

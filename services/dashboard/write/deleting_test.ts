@@ -13,9 +13,9 @@ async function deleted(
   answers: readonly Answer[],
   { here, patience = 60_000 }: { here?: Answer; patience?: number } = {},
 ) {
-  const over = new AbortController(), ended = Promise.withResolvers<Response>(), asked: string[] = [];
+  const over = new AbortController(), ended = Promise.withResolvers<Response>(), requests: string[] = [];
   const answer = (name: string, of: Answer | undefined) => {
-    asked.push(name);
+    requests.push(name);
     if (of === undefined) assert.fail(`${name} is asked`);
     if (of === "none") return ended.promise;
     if (of === 204) return new Response(null, { status: 204 });
@@ -43,9 +43,9 @@ async function deleted(
       network: "blue",
       endpoint: "e9",
     });
-    return { asked };
+    return { requests };
   } catch (error) {
-    return { asked, error };
+    return { requests, error };
   } finally {
     ended.resolve(new Response());
     over.abort();
@@ -57,7 +57,7 @@ async function deleted(
 const gone = { status: 404, error: 'there is no endpoint "e9"' };
 
 Deno.test("an endpoint that is gone once its agent has given no answer in time is deleted", async () => {
-  assert.deepEqual(await deleted(["none", gone], { patience: 500 }), { asked: ["first", "second"] });
+  assert.deepEqual(await deleted(["none", gone], { patience: 500 }), { requests: ["first", "second"] });
 });
 
 Deno.test("an endpoint whose agent gives no answer in time may be deleted", async () => {
@@ -67,18 +67,18 @@ Deno.test("an endpoint whose agent gives no answer in time may be deleted", asyn
 });
 
 Deno.test("an agent's own failure is no refusal", async () => {
-  const { asked, error } = await deleted([{ status: 503, error: "etcd is away" }]);
+  const { requests, error } = await deleted([{ status: 503, error: "etcd is away" }]);
   assert.ok(error instanceof OutcomeUnknown);
   assert.deepEqual([error.code, error.message], ["unavailable", "the agent of host9: etcd is away"]);
-  assert.deepEqual(asked, ["first"]);
+  assert.deepEqual(requests, ["first"]);
 });
 
 Deno.test("an agent's refusal is told, and this machine's agent does not refuse for another", async () => {
   const no = { status: 409, error: "no" };
   const refused = await deleted([no]);
   assert.deepEqual((refused.error as OutcomeUnknown).code, "forbidden");
-  const { asked, error } = await deleted([gone, gone], { here: { status: 409, error: "it is on host9" } });
-  assert.deepEqual(asked, ["first", "second", "here"]);
+  const { requests, error } = await deleted([gone, gone], { here: { status: 409, error: "it is on host9" } });
+  assert.deepEqual(requests, ["first", "second", "here"]);
   assert.match(
     String(error),
     /endpoint e9 is on host9, whose agent takes it away: there is no endpoint "e9"/,

@@ -52,18 +52,18 @@ export async function apply(
 /**
  * Reads spec files. Where a part is refused, the server is asked about the others, so that all that is wrong is told at once.
  *
- * @param ask A dry run with `everyRefusal` of what is not refused; where it fails, what is known without it is told.
+ * @param dryRun A dry run with `everyRefusal` of what is not refused; where it fails, what is known without it is told.
  * @throws Refusals
  */
 export async function readSpecsFor(
   files: readonly SpecFile[],
-  ask: (rest: Spec) => Promise<unknown>,
+  dryRun: (rest: Spec) => Promise<unknown>,
 ): Promise<Spec> {
   try {
     return readSpecs(files);
   } catch (error) {
     if (!(error instanceof SpecRefused) || !error.rest) throw error;
-    const others = await ask(error.rest).then(() => [], refusalsIn);
+    const others = await dryRun(error.rest).then(() => [], refusalsIn);
     throw new Refusals(inFileOrder([...error.all, ...others]), { cause: error });
   }
 }

@@ -5,7 +5,7 @@
 import { createSocket } from "node:dgram";
 import { Buffer } from "node:buffer";
 import { Dice } from "../../lab/dice.ts";
-import type { Held } from "./judge.ts";
+import type { Held } from "./checker.ts";
 
 const [seed = "1", seconds = "10", relay = "", ...servers] = Deno.args;
 const CLIENTS = 24, PATIENCE = 1_500;
@@ -69,7 +69,7 @@ function now(): number {
 let xids = 1;
 
 /** Sends to one server or to all of them; the first answer of those types, undefined when none comes. */
-async function ask(
+async function exchange(
   dice: Dice,
   type: number,
   mac: string,
@@ -104,28 +104,28 @@ async function client(number: number): Promise<void> {
     const pause = dice.between(50, 600);
     await new Promise((resolve) => setTimeout(resolve, pause));
     if (address && now() >= until) address = "";
-    const asked = now();
+    const sent = now();
     let reply: Reply | undefined;
     if (address === "") {
-      const offer = await ask(dice, DISCOVER, mac, "0.0.0.0", [], [OFFER]);
+      const offer = await exchange(dice, DISCOVER, mac, "0.0.0.0", [], [OFFER]);
       if (!offer) continue;
       server = [54, 4, ...offer.server];
       const options = [50, 4, ...octets(offer.address), ...server];
-      reply = await ask(dice, REQUEST, mac, "0.0.0.0", options, [ACK, NAK]);
+      reply = await exchange(dice, REQUEST, mac, "0.0.0.0", options, [ACK, NAK]);
     } else if (dice.throw() < 0.3) {
       // From here on the address may be another's.
-      tell({ address, mac, from: asked, to: asked });
-      await ask(dice, RELEASE, mac, address, server, []);
+      tell({ address, mac, from: sent, to: sent });
+      await exchange(dice, RELEASE, mac, address, server, []);
       address = "";
       continue;
-    } else reply = await ask(dice, REQUEST, mac, address, [], [ACK, NAK]);
+    } else reply = await exchange(dice, REQUEST, mac, address, [], [ACK, NAK]);
     if (reply?.type === NAK) {
       if (address) tell({ address, mac, from: now(), to: now() });
       address = "";
     } else if (reply?.type === ACK) {
       address = reply.address;
       // A client counts from when it sent its request (RFC 2131 §4.4.1).
-      until = asked + reply.lease * 1000;
+      until = sent + reply.lease * 1000;
       tell({ address, mac, from: now(), to: until });
     }
   }

@@ -1,11 +1,11 @@
-/** Random faults on three etcd members, hosts and services, judged from the whole history of etcd. */
+/** Random faults on three etcd members, hosts and services, checked from the whole history of etcd. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Process } from "../../lab/host.ts";
 import { Cluster, RELAY } from "./cluster.ts";
 import { Dice } from "../../lab/dice.ts";
 import { makeFaults } from "./faults.ts";
-import { faultsOf, type Told } from "./judge.ts";
+import { faultsOf, type Told } from "./checker.ts";
 import { recordHistory, type Transaction } from "./record.ts";
 
 /** STRAND_FAULT_SECONDS: how long faults go on; STRAND_FAULT_SEED: that of an earlier run. */
@@ -47,18 +47,18 @@ Deno.test(`under faults of three etcd members, hosts and services nothing is hel
   await cluster.ready();
   const [member] = cluster.members;
   assert(member);
-  await member.kv.write({ "/judge/end": "now" });
+  await member.kv.write({ "/check/end": "now" });
   const history = await recordHistory(cluster.clients, member.etcd.endpoint, await member.kv.revision());
   const faults = faultsOf(history, told);
-  const asked = told.filter((one) => one.kind === "asked");
+  const requests = told.filter((one) => one.kind === "asked");
   const leases = told.filter((one) => one.kind === "held").length;
-  const count = (outcome: string) => asked.filter((one) => one.outcome === outcome).length;
+  const count = (outcome: string) => requests.filter((one) => one.outcome === outcome).length;
   console.log(
     `seed ${seed}: ${history.length} transactions; changes: ${count("done")} done, ${
       count("refused")
     } refused, ` +
       `${count("unknown")} open; ${
-        told.length - asked.length - leases
+        told.length - requests.length - leases
       } answers whether something is there; ${leases} leases`,
     Object.fromEntries(counts),
   );

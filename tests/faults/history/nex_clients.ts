@@ -13,7 +13,7 @@ import {
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
 import { Dice } from "../../lab/dice.ts";
-import type { Asked, Said } from "./judge.ts";
+import type { ClientRequest, Said } from "./checker.ts";
 
 const [seed = "1", seconds = "10", ...addresses] = Deno.args;
 /** As many as dhcp_clients.ts has. */
@@ -63,17 +63,17 @@ async function call(
   return await promise;
 }
 
-async function ask(
+async function send(
   server: Client & Calls,
   method: keyof Calls,
   request: unknown,
-  about: readonly Pick<Asked, "what" | "key">[],
-): Promise<Asked["outcome"]> {
+  about: readonly Pick<ClientRequest, "what" | "key">[],
+): Promise<ClientRequest["outcome"]> {
   const from = Date.now();
   const error = await call(server, method, request);
   const outcome = !error ? "done" : REFUSED.has(error.code) ? "refused" : "unknown";
   for (const { what, key } of about) {
-    const told: Asked = {
+    const told: ClientRequest = {
       kind: "asked",
       what,
       key,
@@ -118,18 +118,18 @@ async function work(client: number): Promise<void> {
   let slow: { own: Own; net: string } | undefined;
   const forget = (own: Own) => void owns.splice(owns.indexOf(own), 1);
   const add = async (own: Own, net: string) => {
-    const { mac, keys } = own, first = `/member/${mac}`, asked = Date.now();
+    const { mac, keys } = own, first = `/member/${mac}`, sent = Date.now();
     const key = [...keys.values()].includes(first) ? `/strand/member/${net}/${mac}` : first;
     const request = { net, list: [{ mac, name: `m-${mac.replaceAll(":", "")}` }] };
-    const outcome = await ask(dice.one(servers), "AddMembers", request, [{ what: "add", key }]);
+    const outcome = await send(dice.one(servers), "AddMembers", request, [{ what: "add", key }]);
     if (outcome !== "done") return forget(own);
     keys.set(net, key);
-    if (Date.now() - asked > SLOW) slow = { own, net };
+    if (Date.now() - sent > SLOW) slow = { own, net };
     else if (dice.throw() < PROBED) await probe(dice.one(servers), net, mac, key);
   };
   const remove = async (own: Own, net: string) => {
     const key = own.keys.get(net) ?? "", request = { network: net, list: [own.mac] };
-    const outcome = await ask(dice.one(servers), "DeleteMembers", request, [{ what: "delete", key }]);
+    const outcome = await send(dice.one(servers), "DeleteMembers", request, [{ what: "delete", key }]);
     own.keys.delete(net);
     // What is gone is at once asked for again now and then: that must not be refused as if it were still there.
     if (outcome === "done" && dice.throw() < AGAIN) await add(own, net);
@@ -139,7 +139,7 @@ async function work(client: number): Promise<void> {
     const moved = newMac(client),
       key = `/member/${moved}`,
       request = { net, list: [{ old: own.mac, new: moved }] };
-    const outcome = await ask(dice.one(servers), "ChangeMemberID", request, [
+    const outcome = await send(dice.one(servers), "ChangeMemberID", request, [
       { what: "delete", key: own.keys.get(net) ?? "" },
       { what: "add", key },
     ]);
@@ -171,7 +171,7 @@ async function evict(): Promise<void> {
   const dice = new Dice(Number(seed) * 37), end = Date.now() + Number(seconds) * 1000;
   while (Date.now() < end) {
     const mac = `00:00:99:00:00:${dice.between(0, DHCP_CLIENTS).toString(16).padStart(2, "0")}`;
-    await ask(dice.one(servers), "DeleteMembers", { network: "leases", list: [mac] }, []);
+    await send(dice.one(servers), "DeleteMembers", { network: "leases", list: [mac] }, []);
     await new Promise((resolve) => setTimeout(resolve, dice.between(0, 500)));
   }
 }

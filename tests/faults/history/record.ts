@@ -1,6 +1,6 @@
 /**
  * Reads the whole history of an etcd: every transaction from revision 1 on, through etcd's own HTTP gateway and curl.
- * Nothing here shares code with services/store, because what is judged from it is what that code wrote.
+ * Nothing here shares code with services/store, because what is checked from it is what that code wrote.
  */
 import { type LabHost, Process } from "../../lab/host.ts";
 

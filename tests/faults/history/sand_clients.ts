@@ -3,7 +3,7 @@
  * are there, and print what they asked for and were told. Usage: sand_clients.ts SEED SECONDS NAME=URL…
  */
 import { Dice } from "../../lab/dice.ts";
-import type { Asked, Said } from "./judge.ts";
+import type { ClientRequest, Said } from "./checker.ts";
 
 const [seed = "1", seconds = "10", ...hosts] = Deno.args;
 const CLIENTS = 4, PATIENCE = 15_000;
@@ -13,15 +13,23 @@ const agents = hosts.map((host) => {
 });
 
 /** Asks; the answer's body when it is a success, undefined otherwise. `keyOf` is given the body. */
-async function ask(
+async function send(
   url: string,
   init: RequestInit,
-  what: Asked["what"],
+  what: ClientRequest["what"],
   keyOf: (body: Record<string, { id: string }>) => string,
 ): Promise<{ id: string } | undefined> {
   const from = Date.now();
-  const tell = (key: string, outcome: Asked["outcome"], said?: string) => {
-    const told: Asked = { kind: "asked", what, key, outcome, from, to: Date.now(), ...said && { said } };
+  const tell = (key: string, outcome: ClientRequest["outcome"], said?: string) => {
+    const told: ClientRequest = {
+      kind: "asked",
+      what,
+      key,
+      outcome,
+      from,
+      to: Date.now(),
+      ...said && { said },
+    };
     console.log(JSON.stringify(told));
   };
   try {
@@ -31,7 +39,7 @@ async function ask(
       tell(keyOf(body), "done");
       return body.endpoint ?? body.network ?? { id: "" };
     }
-    // What was not made has no key that could be judged.
+    // What was not made has no key that could be checked.
     if (what === "delete") {
       tell(keyOf({}), answer.status === 404 || answer.status === 400 ? "refused" : "unknown", body.error);
     }
@@ -57,7 +65,7 @@ async function work(client: number): Promise<void> {
   while (Date.now() < end) {
     const { name: host, url } = dice.one(agents), dared = dice.throw();
     const post = (path: string, body: unknown, keyOf: (body: Record<string, { id: string }>) => string) =>
-      ask(`${url}${path}`, { method: "POST", body: JSON.stringify(body) }, "add", keyOf);
+      send(`${url}${path}`, { method: "POST", body: JSON.stringify(body) }, "add", keyOf);
     if (networks.length === 0 || (networks.length < 3 && dared < 0.15)) {
       const made = await post("/networks", {}, ({ network }) => `/sc-net/network/${network?.id}`);
       if (!made) continue;
@@ -69,7 +77,7 @@ async function work(client: number): Promise<void> {
       const key = `/sc-net/network/${made?.id}`;
       if (!made) continue;
       await probe(`${dice.one(agents).url}/networks/${made.id}`, "GET", key);
-      await ask(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
+      await send(`${url}/networks/${made.id}`, { method: "DELETE" }, "delete", () => key);
     } else if (endpoints.length === 0 || (endpoints.length < 20 && dared < 0.65)) {
       const body = { network_id: dice.one(networks), activate: false };
       const made = await post(
@@ -82,7 +90,7 @@ async function work(client: number): Promise<void> {
       const [gone] = endpoints.splice(dice.between(0, endpoints.length), 1);
       if (!gone) continue;
       const key = `/sc-net/node-endpoints/${gone.host}/${gone.id}`;
-      await ask(`${gone.url}/endpoints/${gone.id}`, { method: "DELETE" }, "delete", () => key);
+      await send(`${gone.url}/endpoints/${gone.id}`, { method: "DELETE" }, "delete", () => key);
       await probe(`${gone.url}/endpoints/${gone.id}`, "DELETE", key);
     }
     await new Promise((resolve) => setTimeout(resolve, dice.between(0, 80)));

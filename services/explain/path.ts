@@ -12,9 +12,9 @@ import {
   addressOf,
   claimSteps,
   type HostEvidence,
+  pathSteps,
   type Step,
   titleOf,
-  waySteps,
 } from "./steps.ts";
 
 /** Hosts that are asked for what is no endpoint. */
@@ -68,7 +68,7 @@ export function agentsAt(port: number, tls: TlsContents | undefined, timeoutMs =
 }
 
 /** The steps, in parts. Nothing is changed. */
-export async function explainWay(agents: Agents, question: ExplainRequest): Promise<Part[]> {
+export async function explainPath(agents: Agents, question: ExplainRequest): Promise<Part[]> {
   const { ends, name, all } = question;
   const known = ends.flatMap(({ found }) => found instanceof Refusal ? [] : [found]), [a, b] = known;
   const absent = ends.map(async ({ wanted, found }) =>
@@ -84,8 +84,8 @@ export async function explainWay(agents: Agents, question: ExplainRequest): Prom
   const [forth, back] = await bothSay(agents, question.network, [a, b]);
   return [
     ...parts,
-    { about: `${titleOf(a)} on ${a.hostname} to ${titleOf(b)}`, steps: waySteps(a, b, forth, back) },
-    { about: `${titleOf(b)} on ${b.hostname} to ${titleOf(a)}`, steps: waySteps(b, a, back, forth) },
+    { about: `${titleOf(a)} on ${a.hostname} to ${titleOf(b)}`, steps: pathSteps(a, b, forth, back) },
+    { about: `${titleOf(b)} on ${b.hostname} to ${titleOf(a)}`, steps: pathSteps(b, a, back, forth) },
   ];
 }
 
@@ -162,14 +162,14 @@ async function bothSay(
 ): Promise<[HostEvidence | string, HostEvidence | string]> {
   // Whatever is asked, the answer names the host.
   const own = await here?.absence(network, "");
-  const ask = async (agent: AgentClient, from: Endpoint, to: Endpoint): Promise<HostEvidence> => {
+  const requestEvidence = async (agent: AgentClient, from: Endpoint, to: Endpoint): Promise<HostEvidence> => {
     const [other, own] = await Promise.all([to, from].map((end) => agent.way(network, addressOf(end))));
     if (!other || !own) throw new Error("no answer");
     return { toOther: other.way, toOwn: own.way };
   };
   const says = (from: Endpoint, to: Endpoint) => {
     const agents = here && from.hostname === own?.absence.hostname ? [here] : of(from);
-    return Promise.any(agents.map((agent) => ask(agent, from, to))).catch((error) =>
+    return Promise.any(agents.map((agent) => requestEvidence(agent, from, to))).catch((error) =>
       messageOf(error instanceof AggregateError ? error.errors.at(-1) : error)
     );
   };

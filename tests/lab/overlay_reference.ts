@@ -1,4 +1,4 @@
-/** Compares a host's kernel with what etcd says it should hold; shares no code with what it judges. */
+/** Compares a host's kernel with what etcd says it should hold; shares no code with what it checks. */
 import type { Records } from "./etcd_kv.ts";
 import type { ApiEndpoint, ApiNetwork } from "./overlay_api.ts";
 import type { OverlayHost } from "./overlay_host.ts";

@@ -11,7 +11,7 @@ import type { RequestMachine } from "./machine_moves.ts";
 const PATIENCE = 2000;
 
 /** @param port Of agents whose API_HOSTNAME has none. */
-export function askHost(tls: TlsMaterial | undefined, port: number): RequestMachine {
+export function machineRequester(tls: TlsMaterial | undefined, port: number): RequestMachine {
   return async ({ network, mac = "", host, vtep, record }) => {
     let failure = `${host} has no address`;
     const ip = vtep?.toString() ?? "", agent = { hostname: host, apiHostname: record.api_hostname, ip };

@@ -1,6 +1,6 @@
 /** faultsOf(), the check of histories, with histories that are right and wrong. */
 import assert from "node:assert/strict";
-import { type Asked, faultsOf, type Held, type Said } from "./judge.ts";
+import { type ClientRequest, faultsOf, type Held, type Said } from "./checker.ts";
 import type { Transaction } from "./record.ts";
 
 const A = "/member/00:00:00:00:00:0a", B = "/member/00:00:00:00:00:0b";
@@ -13,7 +13,12 @@ function remove(revision: number, key: string): Transaction {
   return { revision, writes: [{ key, value: undefined, created: false }] };
 }
 
-function asked(what: Asked["what"], key: string, outcome: Asked["outcome"], from: number): Asked {
+function request(
+  what: ClientRequest["what"],
+  key: string,
+  outcome: ClientRequest["outcome"],
+  from: number,
+): ClientRequest {
   return { kind: "asked", what, key, outcome, from, to: from + 1 };
 }
 
@@ -27,7 +32,7 @@ Deno.test("faultsOf() finds nothing in a history in which everything was done on
     remove(3, A),
     put(4, B, { ip4: { address: "10.0.0.1" } }),
   ];
-  const told = [asked("add", A, "done", 1), asked("delete", A, "done", 2), asked("add", B, "done", 3)];
+  const told = [request("add", A, "done", 1), request("delete", A, "done", 2), request("add", B, "done", 3)];
   assert.deepEqual(
     faultsOf(history, [...told, held("10.0.0.1", "a", 0, 5), held("10.0.0.1", "b", 5, 9)]),
     [],
@@ -86,15 +91,15 @@ Deno.test("faultsOf() takes what one transaction moves from one key to another f
 
 Deno.test("faultsOf() finds an acknowledged delete that was undone", () => {
   const history = [put(2, A, {}), remove(3, A), put(4, A, {})];
-  assert.deepEqual(faultsOf(history, [asked("add", A, "done", 1), asked("delete", A, "done", 2)]), [
+  assert.deepEqual(faultsOf(history, [request("add", A, "done", 1), request("delete", A, "done", 2)]), [
     `${A}: add was asked for 1 times at most, and etcd shows 2`,
   ]);
 });
 
 Deno.test("faultsOf() finds an acknowledged add that never came, and a refusal without a reason", () => {
-  const refused: Asked = { ...asked("delete", B, "refused", 2), said: "there is no such member" };
+  const refused: ClientRequest = { ...request("delete", B, "refused", 2), said: "there is no such member" };
   assert.deepEqual(
-    faultsOf([put(2, B, {})], [asked("add", A, "done", 1), asked("add", B, "done", 1), refused]),
+    faultsOf([put(2, B, {})], [request("add", A, "done", 1), request("add", B, "done", 1), refused]),
     [
       `${A}: 1 add were acknowledged, and etcd shows 0`,
       `${B}: delete was refused though nothing forbids it: there is no such member`,
@@ -107,7 +112,11 @@ Deno.test("faultsOf() finds what was said to be missing, or to be there, against
     ...{ kind: "said", key, isThere, from, to: from + 1 },
   });
   const history = [put(2, A, {}), put(3, B, {}), remove(4, A)];
-  const told = [asked("add", A, "done", 1), asked("delete", A, "done", 5), asked("add", B, "unknown", 1)];
+  const told = [
+    request("add", A, "done", 1),
+    request("delete", A, "done", 5),
+    request("add", B, "unknown", 1),
+  ];
   const right = [said(A, true, 3), said(A, false, 7), said(B, true, 3), said(B, false, 4)];
   assert.deepEqual(faultsOf(history, [...told, ...right]), []);
   assert.deepEqual(faultsOf(history, [...told, said(A, false, 3), said(A, true, 7)]), [

@@ -1,12 +1,12 @@
 /**
- * Judges a history of etcd and what clients were told meanwhile: no address, name, MAC or VNI belongs to two at any
+ * Checks a history of etcd and what clients were told meanwhile: no address, name, MAC or VNI belongs to two at any
  * revision, and no MAC is twice in one network; no acknowledged change was undone and none was applied twice; nothing that
  * is there was said to be missing, or the other way round; and no two DHCP leases of one address overlap.
  */
 import type { Transaction } from "./record.ts";
 
 /** What a client asked for, of a key that no other client touches, and what it was told. */
-export interface Asked {
+export interface ClientRequest {
   readonly kind: "asked";
   readonly what: "add" | "delete";
   /** The key in etcd that appears or goes with it. */
@@ -38,7 +38,7 @@ export interface Held {
   readonly to: number;
 }
 
-export type Told = Asked | Said | Held;
+export type Told = ClientRequest | Said | Held;
 
 /** Every fault, a sentence each; none when all is well. */
 export function faultsOf(
@@ -120,7 +120,7 @@ function claimsOf(key: string, value: string, prefix: string): string[] {
   return [];
 }
 
-function changeFaults(history: readonly Transaction[], asked: readonly Asked[]): string[] {
+function changeFaults(history: readonly Transaction[], requests: readonly ClientRequest[]): string[] {
   const created = new Map<string, number>(), removed = new Map<string, number>();
   const count = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
   for (const { writes } of history) {
@@ -129,7 +129,7 @@ function changeFaults(history: readonly Transaction[], asked: readonly Asked[]):
       else if (isNew) count(created, key);
     }
   }
-  const byKey = Map.groupBy(asked, ({ key }) => key);
+  const byKey = Map.groupBy(requests, ({ key }) => key);
   const faults: string[] = [];
   for (const [key, ops] of byKey) {
     for (
@@ -154,11 +154,11 @@ function changeFaults(history: readonly Transaction[], asked: readonly Asked[]):
   return faults;
 }
 
-function falseAnswers(asked: readonly Asked[], said: readonly Said[]): string[] {
-  const byKey = Map.groupBy(asked, ({ key }) => key);
+function falseAnswers(requests: readonly ClientRequest[], said: readonly Said[]): string[] {
+  const byKey = Map.groupBy(requests, ({ key }) => key);
   return said.flatMap(({ key, isThere, from, to }) => {
     const before = (byKey.get(key) ?? []).filter((op) => op.from < from);
-    const last = before.reduce<Asked | undefined>((a, b) => a && a.from > b.from ? a : b, undefined);
+    const last = before.reduce<ClientRequest | undefined>((a, b) => a && a.from > b.from ? a : b, undefined);
     // Each key has one client: as long as it has had clear answers it knows what is there.
     if (!last || !before.every(({ outcome }) => outcome === "done")) return [];
     if (isThere === (last.what === "add")) return [];

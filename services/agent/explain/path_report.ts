@@ -5,7 +5,7 @@
 import type { ContainmentState } from "../../overlay/state.ts";
 import type { PathExamination } from "../probe/examine.ts";
 
-export interface WayHere {
+export interface PathReport {
   /** This host. */
   readonly hostname: string;
   /** True when the network's namespace is here, with vxlan0 up in its bridge. */

@@ -10,7 +10,7 @@ import { findNetwork } from "../../overlay/networks.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { BRIDGE, type NetworkState } from "../../overlay/state.ts";
 import { confirmedRead } from "../../store/change.ts";
-import type { PortCheck, UnknownMachine, WayHere } from "./way_here.ts";
+import type { PathReport, PortCheck, UnknownMachine } from "./path_report.ts";
 import type { Context } from "../context.ts";
 import { foreignAt } from "./foreign_frames.ts";
 import type { FullPort } from "../gateway/dhcp_admission.ts";
@@ -23,12 +23,12 @@ import type { Workers } from "../reconcile/networks.ts";
 const APPLIED_WITHIN = 1000;
 
 /** Takes three seconds at most. @throws Refusal "not-found" for an unknown network, "unavailable" */
-export async function wayTo(
+export async function pathTo(
   context: Context,
   workers: Workers,
   network: string,
   address: Ip,
-): Promise<WayHere> {
+): Promise<PathReport> {
   const { view, store, kernel, host: { hostname }, prober, storeGuard, ports } = context;
   const record = await confirmedRead(store, () => findNetwork(view, network));
   const space = view.space(network), [endpoint] = space.holdersOf(address.u32);
