@@ -158,18 +158,36 @@ export class Limit {
 /**
  * Runs `task`, which handles its own errors, `next()` ms after this call and after each end of it.
  *
+ * @param next The next pause in ms, by how often it has run.
  * @returns a function that ends this; it resolves when a running task has ended
  */
-export function repeat(next: () => number, task: () => Promise<void>): () => Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined, running = Promise.resolve(), stopped = false;
+export function repeat(next: (runs: number) => number, task: () => Promise<void>): () => Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined,
+    running = Promise.resolve(),
+    stopped = false,
+    runs = 0;
   const schedule = () => {
-    timer = setTimeout(() => running = task().finally(() => stopped || schedule()), next());
+    timer = setTimeout(() => running = task().finally(() => stopped || schedule()), next(runs++));
   };
   schedule();
   return async () => {
     stopped = true;
     clearTimeout(timer);
     await running;
+  };
+}
+
+/**
+ * The pauses for {@link repeat} with which a task begins at once and then every `ms`, unless it takes longer than that.
+ *
+ * @param now The time in ms, from any beginning.
+ */
+export function everyFromNow(ms: number, now = () => performance.now()): () => number {
+  let due = now();
+  return () => {
+    const at = now(), pause = Math.max(0, due - at);
+    due = Math.max(due, at) + ms;
+    return pause;
   };
 }
 

@@ -1,5 +1,15 @@
 import { strict as assert } from "node:assert";
-import { abortable, aborted, deadline, delay, Limit, Mutex, repeat, TimeLimit } from "./async.ts";
+import {
+  abortable,
+  aborted,
+  deadline,
+  delay,
+  everyFromNow,
+  Limit,
+  Mutex,
+  repeat,
+  TimeLimit,
+} from "./async.ts";
 
 Deno.test("delay: an aborted signal ends it at once, before and during", async () => {
   const controller = new AbortController();
@@ -110,4 +120,28 @@ Deno.test("repeat: again and again, and its end waits for the run under way", as
   gate.resolve();
   await ended;
   assert.deepEqual([runs, over], [3, true]);
+});
+
+Deno.test("repeat: the pause may depend on how often the task has run", async () => {
+  const seen: number[] = [], over = Promise.withResolvers<void>();
+  const next = (runs: number) => {
+    seen.push(runs);
+    return 0;
+  };
+  const end = repeat(next, () => Promise.resolve(seen.length === 3 ? over.resolve() : undefined));
+  await over.promise;
+  await end();
+  assert.deepEqual(seen.slice(0, 3), [0, 1, 2]);
+});
+
+Deno.test("everyFromNow: at once, then as often as it says, and without rounds that a long task has missed", () => {
+  let now = 1000;
+  const pause = everyFromNow(100, () => now);
+  assert.equal(pause(), 0);
+  now += 30;
+  assert.equal(pause(), 70);
+  now = 1100 + 250;
+  assert.equal(pause(), 0);
+  now += 40;
+  assert.equal(pause(), 60);
 });

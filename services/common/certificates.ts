@@ -3,7 +3,7 @@
  * expires.
  */
 import { type Certificate, untimely } from "./certificate.ts";
-import { Gauge, type Registry } from "./metrics.ts";
+import { labelledGauges, type Registry } from "./metrics.ts";
 import type { Problem } from "./http_status.ts";
 
 /** The certificates that one process presents or trusts. */
@@ -12,18 +12,16 @@ export class Certificates {
 
   /** @param registry Gets a metric with each certificate's end. */
   constructor(registry: Registry, private readonly now: () => number = Date.now) {
-    const all = this.#all;
-    new Gauge({
-      name: "strand_certificate_not_after_seconds",
-      help: "When a certificate ends, in seconds since the epoch.",
-      labelNames: ["setting", "file", "subject"],
-      registers: [registry],
-      collect() {
-        for (const { field, file, subject, until } of all) {
-          this.set({ setting: field, file, subject }, Math.floor(until / 1000));
-        }
-      },
-    });
+    labelledGauges(
+      registry,
+      "strand_certificate_not_after_seconds",
+      "When a certificate ends, in seconds since the epoch.",
+      ["setting", "file", "subject"],
+      () =>
+        this.#all.map(({ field, file, subject, until }) =>
+          [{ setting: field, file, subject }, Math.floor(until / 1000)] as const
+        ),
+    );
   }
 
   /** Adds certificates. @returns a sentence for each that is invalid or expires soon */

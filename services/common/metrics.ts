@@ -45,29 +45,19 @@ export function createMetrics(service: string, version: string): Registry {
   return registry;
 }
 
+/** The series of a metric, which differ in labels, with the value of each. */
+export type Series<L extends string> = Iterable<
+  readonly [labels: Readonly<Record<L, string>>, value: number]
+>;
+
 /** A gauge without labels whose value is read at each scrape. */
 export function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read());
-    },
-  });
+  labelledGauges(registry, name, help, [], () => [[{}, read()]]);
 }
 
 /** A counter without labels whose value is read at each scrape. */
 export function counter(registry: Registry, name: string, help: string, read: () => number): void {
-  new Counter({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(read());
-    },
-  });
+  labelledCounters(registry, name, help, [], () => [[{}, read()]]);
 }
 
 /** Counters that differ in one label, whose values are read at each scrape. */
@@ -78,14 +68,51 @@ export function counters(
   label: string,
   read: () => Record<string, number>,
 ): void {
-  new Counter({
+  const series = (): Series<string> =>
+    Object.entries(read()).map(([value, count]) => [{ [label]: value }, count]);
+  labelledCounters(registry, name, help, [label], series);
+}
+
+/** Gauges that differ in labels, which are read at each scrape: one that is not among them then has no value. */
+export function labelledGauges<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  read: () => Series<L>,
+): void {
+  new Gauge({
     name,
     help,
-    labelNames: [label],
+    labelNames,
     registers: [registry],
     collect() {
       this.reset();
-      for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
+      for (const [labels, value] of read()) this.set(labels, value);
+    },
+  });
+}
+
+/** Counters that differ in labels, which are read at each scrape. */
+export function labelledCounters<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  read: () => Series<L> | Promise<Series<L>>,
+): void {
+  const take = (series: Series<L>) => {
+    metric.reset();
+    for (const [labels, value] of series) metric.inc(labels, value);
+  };
+  const metric = new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      const found = read();
+      return found instanceof Promise ? found.then(take) : take(found);
     },
   });
 }

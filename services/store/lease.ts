@@ -4,7 +4,7 @@
  */
 import { messageOf } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
-import { delay } from "../common/async.ts";
+import { repeat } from "../common/async.ts";
 
 /** The methods of a connection that {@link KeptLease} uses. */
 export type LeaseConnection = Pick<EtcdConnection, "grantLease" | "keepLease" | "revokeLease">;
@@ -38,11 +38,21 @@ export class KeptLease {
   #taken = false;
   #trouble: string | undefined;
   readonly #closing = new AbortController();
-  readonly #running: Promise<void>;
+  readonly #end: () => Promise<void>;
 
   constructor(private readonly connection: LeaseConnection, private readonly options: LeaseOptions) {
     this.#ttlMs = options.ttlSeconds * 1000;
-    this.#running = this.#run();
+    let pause = 0;
+    this.#end = repeat(() => pause, async () => {
+      pause = this.#ttlMs / KEEPS;
+      try {
+        await this.#keep();
+        this.#tell(undefined);
+      } catch (error) {
+        this.#tell(messageOf(error));
+        pause = Math.min(pause, AGAIN);
+      }
+    });
   }
 
   /** The lease to put keys with; undefined before the first is granted, and after one has ended. */
@@ -66,25 +76,10 @@ export class KeptLease {
   /** Stops keeping it, and ends it if etcd can be reached: what it holds vanishes at once, else after its time to live. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#running;
+    await this.#end();
     const id = this.#id;
     this.#id = undefined;
     if (id !== undefined) await this.connection.revokeLease(id).catch(() => {}); // The lease expires by itself.
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      let wait = this.#ttlMs / KEEPS;
-      try {
-        await this.#keep();
-        this.#tell(undefined);
-      } catch (error) {
-        this.#tell(messageOf(error));
-        wait = Math.min(wait, AGAIN);
-      }
-      await delay(wait, signal);
-    }
   }
 
   async #keep(): Promise<void> {

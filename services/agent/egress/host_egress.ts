@@ -10,7 +10,7 @@ import { findRoute, listRoutes } from "../../../ffi/netlink_address.ts";
 import { listLinks } from "../../../ffi/netlink_links.ts";
 import { home } from "../../../ffi/netns.ts";
 import { setSysctl } from "../../../ffi/sysctl.ts";
-import { Mutex } from "../../common/async.ts";
+import { Mutex, repeat } from "../../common/async.ts";
 import { writeDurably } from "../../common/durable_file.ts";
 import { fnv1a } from "../../common/hash.ts";
 import { Cidr, Ip } from "../../common/ip.ts";
@@ -53,7 +53,7 @@ export class HostEgress implements EgressPart {
   /** The networks that had, or were about to get, an uplink without one while this agent guards the host's forwarding. */
   readonly #guarded = new Set<string>();
   readonly #mutex = new Mutex();
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #end: (() => Promise<void>) | undefined;
   #failure: string | undefined;
   #blockers: readonly DroppingChain[] = [];
   /** The packets that networks send to the world and other programs' rules drop on this host. */
@@ -85,12 +85,11 @@ export class HostEgress implements EgressPart {
 
   /** Starts the repeated check of the rules; an earlier agent may have left some that are not needed any more. */
   start(): void {
-    this.#timer = setInterval(() => void this.check(), EVERY);
-    void this.check();
+    this.#end = repeat((runs) => runs ? EVERY : 0, () => this.check());
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#end?.();
     await this.#mutex.run(() => Promise.resolve());
   }
 

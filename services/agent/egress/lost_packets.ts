@@ -2,6 +2,7 @@
  * Counts the packets of networks with egress that another program's rules have dropped on this host, from the
  * counters of host_rules.ts. It needs to know no rules, and so also finds those of iptables-legacy, and single ones.
  */
+import { CounterGains } from "../kernel/traffic_counts.ts";
 import type { COUNTERS } from "./host_rules.ts";
 
 /** The kernel counts on while its counters are read: so small a part of the packets may only be under way. */
@@ -23,18 +24,14 @@ export class LostPackets {
   /** Since the agent has started. */
   lost = 0;
   passed = 0;
-  #before: Counted | undefined;
+  #gains = new CounterGains<string>();
   #last: { readonly loss: Loss; readonly at: number } | undefined;
 
   /** Takes a reading; a table that was made again counts from 0. @param now By performance.now(). */
   take(counted: Counted, now: number): void {
-    const before = this.#before,
-      since = (name: typeof COUNTERS[number]) => {
-        const count = counted.get(name) ?? 0, seen = before?.get(name) ?? 0;
-        return count < seen ? count : count - seen;
-      };
-    this.#before = counted;
-    if (!before) return;
+    const { isFresh } = this.#gains, gains = this.#gains.take(counted);
+    if (isFresh) return;
+    const since = (name: typeof COUNTERS[number]) => gains.get(name) ?? 0;
     const sent = since("begun"), passed = since("passed"), lost = sent - since("refused") - passed;
     this.passed += passed;
     if (lost <= sent * UNDER_WAY) return;
@@ -49,6 +46,7 @@ export class LostPackets {
 
   /** The table is gone. */
   reset(): void {
-    this.#before = this.#last = undefined;
+    this.#gains = new CounterGains();
+    this.#last = undefined;
   }
 }

@@ -58,6 +58,7 @@ import { u32 } from "../../../ffi/netlink_message.ts";
 import { home } from "../../../ffi/netns.ts";
 import { Ip } from "../../common/ip.ts";
 import { named } from "./egress.ts";
+import { type Verdict, VERDICTS } from "./traffic_counts.ts";
 
 /**
  * The priority of packets that leave by vxlan0, which the table of a network's namespace gives them (containment.ts). A process
@@ -95,10 +96,8 @@ const SET_KEYS = Object.keys(SETS) as SetKey[];
 /** Why VXLAN is refused, each with counters in the table for what was dropped and what was only counted. */
 export const REASONS = ["unknown-host", "spoofed", "hidden", "unprivileged", "forwarded"] as const;
 export type Reason = typeof REASONS[number];
-export const VERDICTS = ["dropped", "counted"] as const;
-export type RefusedVxlan = `${VxlanVerdict} ${Reason}`;
-export type VxlanVerdict = typeof VERDICTS[number];
-const counterOf = (verdict: VxlanVerdict, reason: Reason) => `${reason}-${verdict}`;
+export type RefusedVxlan = `${Verdict} ${Reason}`;
+const counterOf = (verdict: Verdict, reason: Reason) => `${reason}-${verdict}`;
 
 /** The settings, beside the sets, on which the rules depend. */
 export interface VtepRules {
@@ -116,7 +115,7 @@ export interface VtepRules {
 function rulesFor(settings: VtepRules, hasRoutes: boolean): Record<Chain, readonly Rule[]> {
   const { vtep, underlay, drops, areTold } = settings;
   const pass = end("accept"), verdict = drops ? "dropped" : "counted";
-  const refused = (reason: Reason, its: VxlanVerdict = verdict) =>
+  const refused = (reason: Reason, its: Verdict = verdict) =>
     [countIn(counterOf(its, reason)), end(its === "dropped" ? "drop" : "accept")] as const;
   const port = loadPayload(TRANSPORT_HEADER, 2, 2), vni = loadPayload(TRANSPORT_HEADER, 12, 3);
   const isVxlan = [loadMeta(META_TRANSPORT), isEqual(17), port, isIn(SETS.port.name)];

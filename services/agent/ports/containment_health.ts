@@ -4,28 +4,27 @@
  * reads as little at once as one with twenty.
  */
 import type { Daemon } from "../../common/daemon.ts";
-import { Counter } from "../../common/metrics.ts";
-import { messageOf } from "../../common/refusal.ts";
 import type { Context } from "../context.ts";
 import { FOREIGN_KINDS, type ForeignKind } from "../kernel/containment.ts";
+import { reportTraffic } from "../kernel/report_traffic.ts";
+import { addTo, CounterGains, textOfCounts, type TrafficCounts } from "../kernel/traffic_counts.ts";
 import type { NetworkWorker } from "../reconcile/network.ts";
 import type { Workers } from "../reconcile/networks.ts";
 
-/** Networks that are read at once, and the time between two reads without a scrape, in ms. */
-const AT_ONCE = 50, EVERY = 10_000;
+/** Networks that are read at once. */
+const AT_ONCE = 50;
 /** Networks that `strand status` names. */
 const SHOWN = 5;
 
-type Verdict = "dropped" | "counted";
-/** How many frames, by verdict and kind: `dropped arp`. */
-type Frames = Map<`${Verdict} ${ForeignKind}`, number>;
+/** How many frames, by verdict and kind. */
+type Frames = TrafficCounts<ForeignKind>;
+type FrameCount = Frames extends ReadonlyMap<infer Name, number> ? Name : never;
 
-/** Sums what the networks' counters have gained since the agent started; a table that is made again begins at 0. */
+/** Sums what the networks' counters have gained since the agent started. */
 class ContainedFrames {
-  readonly all: Frames = new Map();
-  readonly ofNetworks = new Map<string, Frames>();
-  /** The counters as last read, by network. */
-  readonly #seen = new Map<string, { verdict: Verdict; frames: ReadonlyMap<ForeignKind, number> }>();
+  readonly all = new Map<FrameCount, number>();
+  readonly ofNetworks = new Map<string, Map<FrameCount, number>>();
+  readonly #gains = new Map<string, CounterGains<FrameCount>>();
   #turn: string[] = [];
 
   constructor(private readonly workers: () => Iterable<Pick<NetworkWorker, "id" | "counted">>) {}
@@ -33,43 +32,32 @@ class ContainedFrames {
   /** Reads the networks whose turn it is. */
   read(): void {
     const workers = new Map([...this.workers()].map((worker) => [worker.id, worker]));
-    for (const known of [this.#seen, this.ofNetworks]) {
+    for (const known of [this.#gains, this.ofNetworks]) {
       for (const id of known.keys()) if (!workers.has(id)) known.delete(id);
     }
     if (!this.#turn.length) this.#turn = [...workers.keys()];
     for (const id of this.#turn.splice(0, AT_ONCE)) {
       const found = workers.get(id)?.counted();
-      if (found) this.#add(id, found.rules === "drop" ? "dropped" : "counted", found.frames);
+      if (!found) continue;
+      const verdict = found.rules === "drop" ? "dropped" : "counted";
+      this.#add(id, new Map([...found.frames].map(([kind, count]) => [`${verdict} ${kind}`, count])));
     }
   }
 
-  #add(id: string, verdict: Verdict, frames: ReadonlyMap<ForeignKind, number>): void {
-    const last = this.#seen.get(id), seen = last?.verdict === verdict ? last.frames : undefined;
-    this.#seen.set(id, { verdict, frames });
-    for (const [kind, count] of frames) {
-      const before = seen?.get(kind) ?? 0, more = count < before ? count : count - before;
-      if (!more) continue;
-      const its = this.ofNetworks.get(id) ?? new Map();
-      this.ofNetworks.set(id, its);
-      for (const sums of [this.all, its]) {
-        sums.set(`${verdict} ${kind}`, (sums.get(`${verdict} ${kind}`) ?? 0) + more);
-      }
-    }
+  #add(id: string, counts: Frames): void {
+    const its = this.#gains.get(id) ?? new CounterGains();
+    this.#gains.set(id, its);
+    const gained = its.take(counts);
+    if (!gained.size) return;
+    const sums = this.ofNetworks.get(id) ?? new Map();
+    this.ofNetworks.set(id, sums);
+    for (const to of [this.all, sums]) addTo(to, gained);
   }
 }
 
 /** Adds the metric, and what `strand status` says. */
 export function reportContainment(daemon: Daemon, { kernel, view, log }: Context, workers: Workers): void {
   const frames = new ContainedFrames(() => workers.all());
-  const read = () => {
-    try {
-      frames.read();
-    } catch (error) {
-      log.debug(`the counters of port rules cannot be read: ${messageOf(error)}`);
-    }
-  };
-  const timer = setInterval(read, EVERY);
-  daemon.defer("containment's counters", () => clearInterval(timer));
   daemon.check(() => {
     const { missing } = kernel.containment;
     if (missing === undefined) return undefined;
@@ -83,31 +71,20 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
   });
   daemon.note(() => {
     const networks = [...frames.ofNetworks].slice(0, SHOWN)
-      .map(([id, its]) => `${view.network(id)?.name ?? id}: ${textOf(its)}`);
+      .map(([id, its]) => `${view.network(id)?.name ?? id}: ${textOfCounts(its)}`);
     return networks.length ? [{ what: "frames not their port's own", value: networks.join("; ") }] : [];
   });
-  new Counter({
-    name: "agent_foreign_frames_total",
-    help:
-      "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, " +
-      "by what was wrong and whether they were dropped.",
-    labelNames: ["kind", "verdict"],
-    registers: [daemon.metrics],
-    collect() {
-      read();
-      this.reset();
-      for (const verdict of ["dropped", "counted"] as const) {
-        for (const kind of FOREIGN_KINDS) {
-          this.inc({ kind, verdict }, frames.all.get(`${verdict} ${kind}`) ?? 0);
-        }
-      }
+  reportTraffic(daemon, log, {
+    of: "port rules",
+    metric: {
+      name: "agent_foreign_frames_total",
+      help:
+        "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, " +
+        "by what was wrong and whether they were dropped.",
+      label: "kind",
     },
+    reasons: FOREIGN_KINDS,
+    counts: frames.all,
+    read: () => frames.read(),
   });
-}
-
-function textOf(frames: Frames): string {
-  return [...frames].map(([what, count]) => {
-    const [verdict = "", kind = ""] = what.split(" ");
-    return `${count} ${kind} ${verdict}`;
-  }).join(", ");
 }

@@ -1,7 +1,7 @@
 /** Reports at /readyz, in /metrics and in `strand status` which hosts answer probes over VXLAN. */
 import type { Daemon } from "../../common/daemon.ts";
 import { Ip } from "../../common/ip.ts";
-import { counter, Gauge, gauge } from "../../common/metrics.ts";
+import { counter, gauge, labelledGauges } from "../../common/metrics.ts";
 import type { Path } from "./paths.ts";
 import { type Prober, short, unreachable } from "./prober.ts";
 
@@ -55,21 +55,19 @@ export function reportPeers(daemon: Daemon, prober: Prober, port: number): void 
     "Those of them that packets of full size do not reach, though small ones do.",
     () => narrow().length,
   );
-  new Gauge({
-    name: "agent_peer_reachable",
-    help:
-      `1 while the host answers over VXLAN, else 0; of more than ${SERIES} hosts, those with trouble first.`,
-    labelNames: ["peer"],
-    registers: [daemon.metrics],
-    collect() {
-      this.reset();
+  labelledGauges(
+    daemon.metrics,
+    "agent_peer_reachable",
+    `1 while the host answers over VXLAN, else 0; of more than ${SERIES} hosts, those with trouble first.`,
+    ["peer"],
+    () => {
       const known = prober.paths().filter(({ reachable }) => reachable !== undefined);
       known.sort((a, b) => Number(a.reachable) - Number(b.reachable));
-      for (const { peer, reachable } of known.slice(0, SERIES)) {
-        this.set({ peer: peer.hostname }, Number(reachable));
-      }
+      return known.slice(0, SERIES).map(({ peer, reachable }) =>
+        [{ peer: peer.hostname }, Number(reachable)] as const
+      );
     },
-  });
+  );
   counter(
     daemon.metrics,
     "agent_probe_strangers_total",

@@ -1,5 +1,5 @@
 /** Publishes in etcd what this host's agent has repaired of each network, so that it is seen without asking the agent. */
-import { delay } from "../../common/async.ts";
+import { repeat } from "../../common/async.ts";
 import type { Daemon } from "../../common/daemon.ts";
 import { type RepairsRecord, writeSandRecord } from "../../store/sand_records.ts";
 import type { SandStore } from "../../store/sand_store.ts";
@@ -23,8 +23,9 @@ export class Repairs {
   /** The record in etcd: how much had been counted when it was written, and its lease. */
   #published: { readonly changes: number; readonly lease: bigint } | undefined;
   #changes = 0;
-  #publishing: Promise<void> | undefined;
-  readonly #closing = new AbortController();
+  /** Ends the publications; undefined until there is something to publish. */
+  #end: (() => Promise<void>) | undefined;
+  #isClosed = false;
 
   /**
    * @param store Its committer is guarded by the claim on the name.
@@ -63,25 +64,22 @@ export class Repairs {
       if (this.#networks.size > MOST_NETWORKS) this.#networks.delete(oldest);
     }
     this.#changes++;
-    this.#publishing ??= this.#publish();
+    if (this.#isClosed) return;
+    const { soon, pause } = this.pauses;
+    this.#end ??= repeat((runs) => runs ? pause : soon, () => this.#publish());
   }
 
   /** Ends after a publication that is running. */
   async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#publishing;
+    this.#isClosed = true;
+    await this.#end?.();
   }
 
   /** Publishes changes together; from the first repair on it looks at intervals whether the lease is still the same. */
   async #publish(): Promise<void> {
-    const { signal } = this.#closing;
-    await delay(this.pauses.soon, signal);
-    while (!signal.aborted) {
-      const lease = this.lease(), changes = this.#changes;
-      const isThere = this.#published?.changes === changes && this.#published.lease === lease;
-      if (lease !== undefined && !isThere && await this.#write(lease)) this.#published = { changes, lease };
-      await delay(this.pauses.pause, signal);
-    }
+    const lease = this.lease(), changes = this.#changes;
+    const isThere = this.#published?.changes === changes && this.#published.lease === lease;
+    if (lease !== undefined && !isThere && await this.#write(lease)) this.#published = { changes, lease };
   }
 
   /** @returns false: it is tried again later */

@@ -1,6 +1,6 @@
 /** Keeps the rules by which VXLAN is taken only from the hosts of its network as etcd says, for all networks of this host. */
 import { isUnsupported } from "../../../ffi/netlink_nftables.ts";
-import { Mutex } from "../../common/async.ts";
+import { Mutex, repeat } from "../../common/async.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import { vtepElements, vtepStamp } from "../../overlay/vteps.ts";
@@ -57,7 +57,7 @@ export class VtepAdmission implements VtepsPart {
   /** The elements of interfaces in the kernel. */
   #interfaces: ReadonlySet<string> = new Set();
   /** Reads the routes at intervals, where the kernel does not for the rules. */
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #endReading: (() => Promise<void>) | undefined;
   /** True once every network of this host is known: what is in the kernel beyond that is removed. */
   #knowsAll = false;
 
@@ -163,8 +163,8 @@ export class VtepAdmission implements VtepsPart {
     return this.#mutex.run(() => this.table.admits(vni, vtep));
   }
 
-  close(): void {
-    clearInterval(this.#timer);
+  async close(): Promise<void> {
+    await this.#endReading?.();
     this.#listening?.end();
     this.table.close();
   }
@@ -254,7 +254,7 @@ export class VtepAdmission implements VtepsPart {
     this.#interfaces = interfaces;
     if (this.table.lacksRoutes) {
       // The rules depend on these interfaces alone, and not every change of a route is told.
-      this.#timer ??= setInterval(() => void this.options.underlay.check(), ROUTES_EVERY);
+      this.#endReading ??= repeat(() => ROUTES_EVERY, () => this.options.underlay.check());
     }
     if (!tells || !wasMade || (isSound && !add.size && !remove.size)) return;
     const { counters, log } = this.context();

@@ -1,4 +1,5 @@
 /** Collects the rates of the last hour: it asks services for their metrics at intervals, and keeps the counts in memory. */
+import { abortable, everyFromNow, repeat } from "../../common/async.ts";
 import type { Config } from "../../common/config.ts";
 import { formatHostPort, type HostPort } from "../../common/host_port.ts";
 import { request } from "../../common/http/request.ts";
@@ -65,7 +66,8 @@ export async function scrapeMetrics(at: HostPort): Promise<string> {
 export class Rates {
   readonly #states: readonly TargetState[];
   #running: Promise<void> | undefined;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #closing = new AbortController();
+  #end: (() => Promise<void>) | undefined;
 
   /**
    * @param scrape Answers with a service's metrics, in Prometheus' text format.
@@ -85,12 +87,13 @@ export class Rates {
 
   /** Asks at intervals until it is closed. */
   start(): void {
-    void this.round();
-    this.#timer = setInterval(() => void this.round(), EVERY);
+    this.#end = repeat(everyFromNow(EVERY), () => this.round());
   }
 
-  close(): void {
-    clearInterval(this.#timer);
+  /** A service that has not answered by now is not waited for. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#end?.();
   }
 
   /** Asks each once; a round that is going on is waited for. */
@@ -128,7 +131,9 @@ export class Rates {
 
   async #one(one: TargetState): Promise<void> {
     try {
-      const { service, counts } = readCounts(await this.scrape(one.target.at));
+      const { service, counts } = readCounts(
+        await abortable(this.scrape(one.target.at), this.#closing.signal),
+      );
       const at = this.clock(), { last } = one;
       if (one.service !== service) one.rings.clear();
       for (const [measure, count] of counts) {
