@@ -11,6 +11,9 @@ export interface ProcessOptions {
 /** The number of lines of a child's output that are kept. */
 const KEPT = 2000;
 
+/** How much of what a command wrote is told when its time is up, of each stream, in characters. */
+const LAST = 8_000;
+
 /** A child process that runs; its end comes with {@link Process.stop}, or with this process. */
 export class Process {
   /** The newest lines of both streams, in the order they came. */
@@ -146,32 +149,56 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const { timeout = 120_000 } = options;
   // Both run at the same time: a command that writes more than a pipe holds before it reads would otherwise block.
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
-  const { code, stdout, stderr } = await deadline(child.output(), timeout, () => {
-    for (const pid of stoppedFamily(child.pid)) signal(pid, "SIGKILL");
+  const streams = [new Gathered(child.stdout), new Gathered(child.stderr)] as const;
+  const [stdout, stderr] = streams;
+  const ended = Promise.all([child.status, stdout.ended, stderr.ended]);
+  const [{ code }] = await deadline(ended, timeout, () => {
+    const family = stoppedFamily(child.pid);
+    for (const { pid } of family) signal(pid, "SIGKILL");
     // This does not wait for the end of the output: a detached process may keep the streams open.
-    throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had`);
+    for (const stream of streams) stream.close();
+    const wrote = streams.map(({ text }) => text.trim().slice(-LAST)).filter(Boolean).join("\n");
+    const were = family.map(({ was }) => was).join(", ");
+    const last = wrote ? `; it wrote:\n${wrote}` : "";
+    throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had (${were})${last}`);
   });
   await written;
-  const output = { code, stdout: text(stdout), stderr: text(stderr) };
+  const output = { code, stdout: stdout.text, stderr: stderr.text };
   if (code !== 0 && !options.mayFail) {
     throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);
   }
   return output;
 }
 
+/** A process that was stopped. */
+interface Stopped {
+  readonly pid: number;
+  /** Its name, its state and its processor time, as they were just before. */
+  readonly was: string;
+}
+
 /** Stops a process and its descendants, so that none starts another one meanwhile. Orphaned descendants are not found. */
-function stoppedFamily(pid: number): number[] {
+function stoppedFamily(pid: number): Stopped[] {
   try {
+    const was = lookOf(Deno.readTextFileSync(`/proc/${pid}/stat`));
     signal(pid, "SIGSTOP");
     // Each of its threads has children of its own.
     const children = [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
       Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter(Boolean)
     );
-    return [pid, ...children.flatMap((child) => stoppedFamily(Number(child)))];
+    return [{ pid, was }, ...children.flatMap((child) => stoppedFamily(Number(child)))];
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return []; // It has ended.
     throw error;
   }
+}
+
+/** Of /proc/PID/stat, in words: whether it waited or worked, and how much it had worked. */
+function lookOf(stat: string): string {
+  const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+  const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const seconds = (Number(fields[10]) + Number(fields[11])) / 100;
+  return `${name}: ${state} after ${seconds.toFixed(1)} s of processor time`;
 }
 
 function signal(pid: number, name: Deno.Signal): void {
@@ -190,6 +217,29 @@ async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, input: strin
   });
 }
 
-function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+/** Reads a stream to its end, and keeps its text. */
+class Gathered {
+  /** What has come so far. */
+  text = "";
+  readonly ended: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.#reader = stream.getReader();
+    this.ended = this.#read();
+  }
+
+  /** Gives up the rest. */
+  close(): void {
+    void this.#reader.cancel();
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      this.text += decoder.decode(value, { stream: !done });
+      if (done) return;
+    }
+  }
 }

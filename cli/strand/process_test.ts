@@ -29,6 +29,14 @@ Deno.test("run() ends a command whose time is up", async () => {
   await assert.rejects(run(["sleep", "100"], { timeout: 50, mayFail: true }), /sleep 100: ended after 50 ms/);
 });
 
+Deno.test("run() tells of a command whose time is up what it wrote, and whether it waited or worked", async () => {
+  const command = ["sh", "-c", "echo first; echo second >&2; sleep 100"];
+  await assert.rejects(
+    run(command, { timeout: 500 }),
+    /had \(sh: S after 0\.\d s of processor time, sleep: S after [^)]*\); it wrote:\nfirst\nsecond$/,
+  );
+});
+
 Deno.test("run() ends what a command has started too, and does not wait for what has left its family", async () => {
   const mark = `1${Deno.pid}`;
   const both = `sleep ${mark}1 & sh -c 'setsid sleep ${mark}2 & wait' & sh -c '(setsid sleep 20 &)'; wait`;

@@ -1,4 +1,5 @@
 /** Throw-away etcd members for tests: on free loopback ports, in a directory of their own, gone with `dispose`. */
+import { deadline } from "../../services/common/async.ts";
 import { etcdBinary } from "../../services/store/etcd_process.ts";
 import { freePort } from "./free_port.ts";
 import { requestIn } from "./http_in.ts";
@@ -35,6 +36,9 @@ interface Place {
 
 /** An etcd that the test did not end does not run any more. */
 export class EndedByItself extends Error {}
+
+/** How long it may take to end after a signal, and to stand still after SIGSTOP, on a busy machine with a slow disk, in ms. */
+const END_MS = 60_000, STOP_MS = 60_000;
 
 /** One member. Its ports and data stay the same across restarts. */
 export class LabEtcd implements AsyncDisposable {
@@ -102,6 +106,12 @@ export class LabEtcd implements AsyncDisposable {
     return `${this.dir}/${this.place.name}.log`;
   }
 
+  /** The states of its threads, as /proc has them. */
+  states(): string {
+    if (this.#ended) return `ended (${this.#ended.signal ?? `status ${this.#ended.code}`})`;
+    return this.#child ? statesOf(this.#child.pid).join(" ") : "not running";
+  }
+
   /** What it wrote last: warnings and errors. */
   async tail(lines = 20): Promise<string> {
     const text = await Deno.readTextFile(this.#log).catch(() => "");
@@ -163,16 +173,25 @@ export class LabEtcd implements AsyncDisposable {
       child.kill("SIGCONT");
       child.kill(signal);
     }
-    await child.status;
+    await deadline(child.status, END_MS, () => {
+      const threads = statesOf(child.pid).join(" ");
+      throw new Error(
+        `${this.place.name} has not ended ${END_MS / 1_000} s after ${signal}; its threads: ${threads}`,
+      );
+    });
   }
 
   /** Stops it, its connections open, as a host that hangs or is cut off; all of its threads stand still when this returns. */
   freeze(): void {
     Deno.kill(this.pid, "SIGSTOP");
-    const tasks = `/proc/${this.pid}/task`;
-    const isStopped = (task: string) =>
-      / T /.test(Deno.readTextFileSync(`${tasks}/${task}/stat`).replace(/^.*\)/, ""));
-    while (![...Deno.readDirSync(tasks)].every(({ name }) => isStopped(name)));
+    for (const begun = performance.now();; pause(1)) {
+      const states = statesOf(this.pid);
+      if (states.length && states.every((state) => state === "T")) return;
+      // A process that has ended stays a zombie as long as this waits: nothing else of this program runs meanwhile.
+      const isOver = states.every((state) => /[ZX]/.test(state));
+      if (!isOver && performance.now() - begun < STOP_MS) continue;
+      throw new Error(`${this.place.name} does not stand still; its threads: ${states.join(" ")}`);
+    }
   }
 
   thaw(): void {
@@ -186,6 +205,25 @@ export class LabEtcd implements AsyncDisposable {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
   }
+}
+
+/** The states of a process's threads, as /proc has them: T is stopped, D waits for a disk, Z has ended; none when it is gone. */
+function statesOf(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  try {
+    return [...Deno.readDirSync(tasks)].map(({ name }) => {
+      const [, state = ""] = /^.*\) (\S)/.exec(Deno.readTextFileSync(`${tasks}/${name}/stat`)) ?? [];
+      return state;
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return [];
+  }
+}
+
+/** Waits without letting anything else of this program run; the processor is left to others. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** Starts one etcd: `await using etcd = await labEtcd()`. */

@@ -22,3 +22,10 @@ Deno.test("a cluster of which another program has taken a port is started with o
   await using _ = etcd;
   await etcd.healthy();
 });
+
+Deno.test("an etcd that has ended is not waited for to stand still", async () => {
+  await using etcd = await labEtcd();
+  // This program has not been told yet of an end that comes while it waits.
+  Deno.kill(etcd.pid, "SIGKILL");
+  assert.throws(() => etcd.freeze(), /m0 does not stand still; its threads: (Z|$)/);
+});

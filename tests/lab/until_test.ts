@@ -13,6 +13,14 @@ Deno.test("until() waits for a condition, and says what it saw last when that do
   await assert.rejects(until("it holds", () => false, 20), /^Error: it holds: not so after 20 ms$/);
 });
 
+Deno.test("until() does not wait for ever for one look", async () => {
+  const look = until("it answers", (see) => new Promise<boolean>(() => see("asked")), 20, 30);
+  await assert.rejects(
+    look,
+    /^Error: it answers: a look for it has not ended after \d+ ms; seen last: asked$/,
+  );
+});
+
 Deno.test("until() looks more rarely the longer it has waited, since each look takes processor time from what it waits for", async () => {
   let looks = 0;
   await assert.rejects(until("it holds", () => ++looks < 0, 1000));
