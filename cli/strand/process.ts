@@ -193,7 +193,7 @@ function stoppedFamily(pid: number): Stopped[] {
   }
 }
 
-/** Of /proc/PID/stat, in words: whether it waited or worked, and how much it had worked. */
+/** Says by its /proc/PID/stat whether a process waited or worked, and how much it had worked. */
 function lookOf(stat: string): string {
   const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
   const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -219,7 +219,7 @@ async function feed(stdin: WritableStream<Uint8Array<ArrayBuffer>>, input: strin
 
 /** Reads a stream to its end, and keeps its text. */
 class Gathered {
-  /** What has come so far. */
+  /** The text that has come so far. */
   text = "";
   readonly ended: Promise<void>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;

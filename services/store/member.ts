@@ -49,6 +49,7 @@ export class EtcdMember {
   /** When it last answered anything (performance.now()). */
   #heard = 0;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
   readonly #kept = new Map<string, KeptStream>();
 
   /** Opens nothing yet; `endpoint` is like `https://10.0.0.1:2379`. */
@@ -126,6 +127,8 @@ export class EtcdMember {
 
   /** Closes the connection, or aborts the attempt: pending requests fail, and the next request connects again. */
   drop(): void {
+    // A probe that began before may end after close(): a new client would be connected, and closed by nothing.
+    if (this.#closed) return this.#lifeline.abort();
     const client = this.#client, lifeline = this.#lifeline;
     this.#connecting = undefined;
     [this.#client, this.#lifeline] = this.#newClient();
@@ -138,7 +141,9 @@ export class EtcdMember {
     for (const kept of this.#kept.values()) kept.close();
   }
 
+  /** Closes the connection for good. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#watchdog);
     this.closeKept();
     if (!this.connected) this.#lifeline.abort();
@@ -183,7 +188,7 @@ export class EtcdMember {
   /** Counts a pending request until the returned function is called. */
   #wait(): () => void {
     this.#waiting++;
-    this.#watchdog ??= setTimeout(() => this.#watch(), PROBE_AFTER_MS);
+    if (!this.#closed) this.#watchdog ??= setTimeout(() => this.#watch(), PROBE_AFTER_MS);
     return () => this.#waiting--;
   }
 
