@@ -19,6 +19,7 @@ export function targetUntilAborted(
 
 class LifelineResolver implements experimental.Resolver {
   readonly #dns: experimental.Resolver;
+  #destroyed = false;
 
   constructor(
     target: experimental.GrpcUri,
@@ -27,6 +28,8 @@ class LifelineResolver implements experimental.Resolver {
   ) {
     const signal = options[SIGNAL] as AbortSignal;
     this.#dns = createResolver({ ...target, scheme: "dns" }, (found, ...rest) => {
+      // It tells an address that needs no look-up a moment later: a channel that is closed by then would connect, and for ever.
+      if (this.#destroyed) return true;
       if (!found.ok) return listener(found, ...rest);
       const endpoints = found.value.map(({ addresses }) => ({
         addresses: addresses.map((address) => ({ ...address, signal })),
@@ -36,10 +39,12 @@ class LifelineResolver implements experimental.Resolver {
   }
 
   updateResolution(): void {
+    this.#destroyed = false;
     this.#dns.updateResolution();
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#dns.destroy();
   }
 
