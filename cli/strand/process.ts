@@ -6,6 +6,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with each line as it comes, without its line feed. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
+  /** How long its streams are read after its end, in ms: a process that it has left behind may keep them open (default 20,000). */
+  readonly drainMs?: number;
 }
 
 /** The number of lines of a child's output that are kept. */
@@ -18,14 +20,14 @@ const LAST = 8_000;
 export class Process {
   /** The newest lines of both streams, in the order they came. */
   readonly lines: string[] = [];
-  /** Resolves with the exit status, once everything it wrote has been read. */
+  /** Resolves with the exit status, once what it wrote has been read. */
   readonly ended: Promise<Deno.CommandStatus>;
   private readonly child: Deno.ChildProcess;
   /** Aborted, and replaced, when it has written a line or ended. */
   private changed = new AbortController();
   private over = false;
 
-  constructor(readonly command: readonly string[], { env, onLine }: ProcessOptions = {}) {
+  constructor(readonly command: readonly string[], { env, onLine, drainMs = 20_000 }: ProcessOptions = {}) {
     this.child = new Deno.Command("setpriv", {
       // When this process is killed, the kernel also ends its children.
       args: ["--pdeathsig=TERM", ...command],
@@ -36,15 +38,23 @@ export class Process {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    const late = new AbortController();
     const read = async (stream: "stdout" | "stderr") => {
-      for await (const line of linesOf(this.child[stream])) {
+      for await (const line of linesOf(this.child[stream], late.signal)) {
         this.lines.push(line);
         if (this.lines.length > KEPT) this.lines.shift();
         onLine?.(line, stream);
         this.wake();
       }
     };
-    this.ended = Promise.all([this.child.status, read("stdout"), read("stderr")]).then(([status]) => {
+    const reading = Promise.all([read("stdout"), read("stderr")]).catch((error) => {
+      if (!late.signal.aborted) throw error;
+    });
+    const status = this.child.status.then(async (status) => {
+      await deadline(reading, drainMs, () => late.abort());
+      return status;
+    });
+    this.ended = Promise.all([status, reading]).then(([status]) => {
       this.over = true;
       this.wake();
       return status;
@@ -110,10 +120,13 @@ export class Process {
   }
 }
 
-/** The lines of a byte stream, without their line feeds. */
-export async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+/** The lines of a byte stream, without their line feeds. Throws the reason of `signal`, which gives up the rest. */
+export async function* linesOf(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
   let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+  for await (const text of stream.pipeThrough(new TextDecoderStream(), { ...(signal && { signal }) })) {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     yield* lines;
@@ -151,7 +164,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const written = options.stdin === undefined ? undefined : feed(child.stdin, options.stdin);
   const streams = [new Gathered(child.stdout), new Gathered(child.stderr)] as const;
   const [stdout, stderr] = streams;
-  const ended = Promise.all([child.status, stdout.ended, stderr.ended]);
+  const ended = Promise.all([child.status, stdout.ended, stderr.ended, written]);
   const [{ code }] = await deadline(ended, timeout, () => {
     const family = stoppedFamily(child.pid);
     for (const { pid } of family) signal(pid, "SIGKILL");
@@ -162,7 +175,6 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     const last = wrote ? `; it wrote:\n${wrote}` : "";
     throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had (${were})${last}`);
   });
-  await written;
   const output = { code, stdout: stdout.text, stderr: stderr.text };
   if (code !== 0 && !options.mayFail) {
     throw new Error(`${command.join(" ")}: exit status ${code}: ${(output.stderr || output.stdout).trim()}`);

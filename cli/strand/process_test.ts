@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { deadline } from "../../services/common/async.ts";
 import { until } from "../../tests/lab/until.ts";
-import { run } from "./process.ts";
+import { Process, run } from "./process.ts";
 
 const big = "0123456789abcdef".repeat(65_536);
 
@@ -47,4 +48,16 @@ Deno.test("run() ends what a command has started too, and does not wait for what
     "they have ended",
     async (see) => !see((await run(["pgrep", "-xf", `sleep ${mark}[12]`], { mayFail: true })).stdout),
   );
+});
+
+Deno.test("a process has ended although one that it has left behind keeps its streams open", async () => {
+  const left = "setsid sleep 30 & echo $!; exit 3";
+  const process = new Process(["sh", "-c", left], { drainMs: 100 });
+  try {
+    const ended = deadline(process.ended, 10_000, () => assert.fail("it has not ended"));
+    assert.equal((await ended).code, 3);
+    assert.equal(process.alive, false);
+  } finally {
+    Deno.kill(Number(await process.line(/^\d+$/)), "SIGKILL");
+  }
 });
