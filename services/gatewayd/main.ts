@@ -43,7 +43,7 @@ export function main(args: string[]): Promise<number> {
           if (message.kind !== "complete") return;
           log.info({ networks: networks.size }, `the agent at ${path} has sent its networks`);
           // Not before what has waited in the sockets is answered: this thread stands still meanwhile.
-          if (!isComplete) releasing = setTimeout(releaseMemory, ANSWERED_WITHIN);
+          if (!isComplete) releasing = setTimeout(() => releaseMemory(), ANSWERED_WITHIN);
           isComplete = true;
           first.resolve();
         },
