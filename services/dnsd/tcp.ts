@@ -22,6 +22,8 @@ export interface TcpOptions {
   readonly answer: StreamAnswer;
   /** Connections at once; one more closes the one that has been idle the longest, or is refused. Default 256. */
   readonly maxConnections?: number;
+  /** Of these, of one client's address. Default a quarter, but two at least. */
+  readonly maxOfClient?: number;
   /** Milliseconds without a whole query after which a connection is closed (RFC 7766 §6.2.3). Default 10,000. */
   readonly idle?: number;
   /** Queries of one connection that are answered at once; no more are read meanwhile. Default 32. */
@@ -40,8 +42,10 @@ export class TcpServer {
   constructor(listener: Listening, options: TcpOptions) {
     const { name, maxConnections = 256, onConnection, onTrouble } = options;
     this.#name = name;
+    const most = connectionLimit(maxConnections, 1 / 4);
     this.#acceptor = new Acceptor(listener, {
-      most: connectionLimit(maxConnections, 1 / 4),
+      most,
+      mostOfClient: options.maxOfClient ?? Math.max(2, Math.floor(most / 4)),
       serve: (conn, closed) => {
         onConnection?.(true);
         const connection = new TcpConnection(conn, options, closed);

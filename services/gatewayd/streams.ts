@@ -49,11 +49,16 @@ export class ReceivedListener implements Listening {
 
 /** The members of a Deno.Conn that are used. */
 function asConn(socket: net.Socket): Deno.Conn {
-  return new HandedConn(socket) as Pick<Deno.Conn, "read" | "write" | "close"> as Deno.Conn;
+  return new HandedConn(socket) as Pick<Deno.Conn, "read" | "write" | "close" | "remoteAddr"> as Deno.Conn;
 }
 
 class HandedConn {
-  constructor(private readonly socket: net.Socket) {}
+  readonly remoteAddr: Deno.NetAddr;
+
+  constructor(private readonly socket: net.Socket) {
+    const { remoteAddress: hostname = "", remotePort: port = 0 } = socket;
+    this.remoteAddr = { transport: "tcp", hostname, port };
+  }
 
   /** Reads what is there, at most until `into` is full. @returns null at the end */
   async read(into: Uint8Array): Promise<number | null> {

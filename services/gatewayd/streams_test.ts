@@ -24,6 +24,7 @@ async function pair() {
 Deno.test("connections of a listening socket are read and written, however small the pieces", async () => {
   using it = await pair();
   const { there, here } = it;
+  assert.deepEqual(here.remoteAddr, { ...there.localAddr });
   await there.write(Uint8Array.of(1, 2, 3, 4, 5));
   const got: number[] = [];
   while (got.length < 5) {

@@ -25,6 +25,8 @@ export interface AcceptedConnection {
 export interface AcceptorOptions {
   /** Connections at once. One more closes the one that has been idle for longest; where none is idle, it is refused. */
   readonly most: number;
+  /** Of these, from one address, in the same way: its own connections are closed then, and no others. Default: any number. */
+  readonly mostOfClient?: number;
   /** Serves a connection; it calls `closed` once when the connection has been closed. */
   readonly serve: (connection: Deno.Conn, closed: () => void) => AcceptedConnection;
   /** Called with a sentence when a connection is refused or accepting fails. */
@@ -42,7 +44,8 @@ interface Failing {
 export class Acceptor {
   readonly #listeners: readonly Listening[];
   readonly #options: AcceptorOptions;
-  readonly #clients = new Set<AcceptedConnection>();
+  /** With the address that each comes from. */
+  readonly #clients = new Map<AcceptedConnection, string>();
   readonly #done: Promise<unknown>;
   #stopped = false;
   readonly #failing = new Map<Listening, Failing>();
@@ -55,7 +58,7 @@ export class Acceptor {
   }
 
   get clients(): ReadonlySet<AcceptedConnection> {
-    return this.#clients;
+    return new Set(this.#clients.keys());
   }
 
   /** Set while connections of one of the sockets cannot be accepted. */
@@ -91,26 +94,40 @@ export class Acceptor {
   }
 
   #take(connection: Deno.Conn): void {
-    const { most, serve, onTrouble, onRefused } = this.#options;
-    if (this.#clients.size >= most) this.#closeIdlest();
-    if (this.#clients.size >= most) {
+    const { most, mostOfClient = Infinity, serve, onTrouble, onRefused } = this.#options;
+    const from = addressOf(connection);
+    const refuse = (why: string) => {
       onRefused?.();
-      onTrouble(`a connection is refused: ${most} are in use, which is the most that it takes`);
+      onTrouble(`a connection is refused: ${why}`);
       connection.close();
-      return;
+    };
+    if (this.#count(from) >= mostOfClient) this.#closeIdlest(from);
+    if (this.#count(from) >= mostOfClient) {
+      // Without its address, so that clients with many cause no more log lines than one.
+      return refuse(`one client has ${mostOfClient} in use, which is the most that it may have`);
     }
+    if (this.#clients.size >= most) this.#closeIdlest();
+    if (this.#clients.size >= most) return refuse(`${most} are in use, which is the most that it takes`);
     const client = serve(connection, () => this.#clients.delete(client));
-    this.#clients.add(client);
+    this.#clients.set(client, from);
   }
 
-  #closeIdlest(): void {
-    const idlest = this.#idlest();
+  #count(from: string): number {
+    let count = 0;
+    for (const its of this.#clients.values()) if (its === from) count++;
+    return count;
+  }
+
+  /** @param from Of connections from this address alone. */
+  #closeIdlest(from?: string): void {
+    const idlest = this.#idlest(from);
     if (idlest) closeQuietly(idlest);
   }
 
-  #idlest(): AcceptedConnection | undefined {
+  #idlest(from: string | undefined): AcceptedConnection | undefined {
     let idlest: AcceptedConnection | undefined, since = Infinity;
-    for (const client of this.#clients) {
+    for (const [client, its] of this.#clients) {
+      if (from !== undefined && its !== from) continue;
       const idle = client.idleSince();
       if (idle === undefined || idle >= since) continue;
       idlest = client;
@@ -137,6 +154,11 @@ export class Acceptor {
     for (const listener of this.#listeners) listener.close();
     await this.#done;
   }
+}
+
+/** The address that a connection comes from; empty where that is not known, as of a Unix socket. */
+function addressOf({ remoteAddr }: Deno.Conn): string {
+  return remoteAddr && "hostname" in remoteAddr ? remoteAddr.hostname : "";
 }
 
 /** Closes a connection that its client or an error may have closed already. */

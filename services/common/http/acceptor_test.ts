@@ -24,10 +24,11 @@ function fakeListener() {
 }
 
 /** Serves connections of which only the names matter. */
-function lab(most: number) {
+function lab(most: number, mostOfClient = Infinity) {
   const listener = fakeListener(), troubles: string[] = [], served: FakeClient[] = [];
   const acceptor = new Acceptor(listener, {
     most,
+    mostOfClient,
     serve: (_connection, closed) => {
       const client = new FakeClient(closed);
       served.push(client);
@@ -45,8 +46,8 @@ class FakeClient implements AcceptedConnection {
   close = () => this.closed();
 }
 
-function connection(onClose = () => {}): Deno.Conn {
-  return { close: onClose } as Deno.Conn;
+function connection(onClose = () => {}, hostname = "10.0.0.2"): Deno.Conn {
+  return { close: onClose, remoteAddr: { transport: "tcp", hostname, port: 1 } } as Deno.Conn;
 }
 
 async function until(what: () => boolean): Promise<void> {
@@ -83,6 +84,35 @@ Deno.test("one connection too many closes the one that is idle for longest, and 
   await until(() => refused);
   assert.equal(it.acceptor.clients.size, 3);
   assert.match(it.troubles[0] ?? "", /a connection is refused: 3 are in use/);
+});
+
+Deno.test("one client has its share of the connections, and more close its own, whatever it does with them", async () => {
+  await using it = lab(8, 2);
+  const from = (hostname: string, onClose = () => {}) => it.listener.come(connection(onClose, hostname));
+  from("10.0.0.2");
+  from("10.0.0.3");
+  from("10.0.0.3");
+  await until(() => it.served.length === 3);
+  const [other, a, b] = it.served as [FakeClient, FakeClient, FakeClient];
+  [other.since, a.since, b.since] = [1, 7, 5];
+  for (let i = 4; i < 50; i++) {
+    from("10.0.0.3");
+    await until(() => it.served.length === i);
+    assert.equal(it.acceptor.clients.size, 3);
+    it.served.at(-1)!.since = 10 + i;
+  }
+  assert.ok(it.acceptor.clients.has(other));
+  // In use, as where it sends queries and reads no answers.
+  for (const client of it.served.slice(-2)) client.since = undefined;
+  let refused = false;
+  from("10.0.0.3", () => refused = true);
+  await until(() => refused);
+  assert.ok(it.acceptor.clients.has(other));
+  assert.deepEqual(it.troubles, [
+    "a connection is refused: one client has 2 in use, which is the most that it may have",
+  ]);
+  for (const last of [4, 5, 6, 7, 8]) from(`10.0.0.${last}`);
+  await until(() => it.acceptor.clients.size === 8);
 });
 
 Deno.test("a connection that cannot be served is closed and told of, and the next ones are served", async () => {
