@@ -1,4 +1,5 @@
 /** A received DHCP message with the interface and addresses that show where its client is. */
+import { Ip } from "../common/ip.ts";
 import type { ClockVerdict } from "../nex/clock_verdict.ts";
 import type { Network } from "../nex/network.ts";
 import { type Message, subOption, u32Of } from "./message.ts";
@@ -65,6 +66,18 @@ export function clientAddress({ message, unicast, source }: Arrival): number {
 /** Option 82, from a relay only. */
 export function relayInformation({ message }: Arrival): Uint8Array | undefined {
   return message.giaddr ? message.payload(Opt.relayAgent) : undefined;
+}
+
+/** Octets of a relay's sub-option that tell one circuit from another; longer ones are no names of ports. */
+const CIRCUIT_OCTETS = 64;
+
+/** The circuit of a relay, as the port of a switch, that the message came by; undefined where the relay names none (RFC 3046). */
+export function circuitOf(arrival: Arrival): string | undefined {
+  const relay = relayInformation(arrival), circuit = relay && subOption(relay, RelayOpt.circuitId);
+  if (!relay || !circuit?.length) return undefined;
+  const remote = subOption(relay, RelayOpt.remoteId) ?? new Uint8Array();
+  const parts = [circuit, remote].map((octets) => octets.slice(0, CIRCUIT_OCTETS).toHex());
+  return [Ip.from4(arrival.message.giaddr), ...parts].join(" ").trim();
 }
 
 /**

@@ -3,6 +3,7 @@ import { Ip } from "../common/ip.ts";
 import { planLeaseEnd, planRelease } from "../nex/leases.ts";
 import type { Member } from "../nex/member.ts";
 import { mayDecline, planDecline } from "../nex/quarantine.ts";
+import { circuitOf } from "./arrival.ts";
 import type { Client } from "./client.ts";
 import { type Decision, ignore } from "./decision.ts";
 import { Opt } from "./numbers.ts";
@@ -28,8 +29,9 @@ export function decline(client: Client): Decision {
   if (!member) return ignore("not-held");
   // It is broadcast on the client's link, from address 0.0.0.0: only a relay can bring it from another link.
   if (message.giaddr ? !isOwnFrame(client) : !ownFrame) return ignore("wrong-sender");
-  if (!mayDecline(view, member.mac, latest)) return ignore("declines-too-often", network);
-  const plan = planDecline(view, network, member, latest);
+  const circuit = circuitOf(arrival);
+  if (!mayDecline(view, member.mac, latest, circuit)) return ignore("declines-too-often", network);
+  const plan = planDecline(view, network, member, latest, circuit);
   return plan
     ? { do: "commit", client: client.id, plan, declined: network }
     : ignore("static-declined", network);

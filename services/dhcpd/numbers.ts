@@ -67,6 +67,9 @@ export const Opt = {
 
 /** Sub-options of option 82. */
 export const RelayOpt = {
+  /** RFC 3046. */
+  circuitId: 1,
+  remoteId: 2,
   /** RFC 3527. */
   linkSelection: 5,
   /** RFC 5107. */

@@ -468,6 +468,48 @@ Deno.test("DECLINE is ignored from a client that has declined eight addresses, u
   assert.equal(decline(), "commit");
 });
 
+Deno.test("by one circuit of a relay eight addresses are declined at most, with whatever MACs, and others by other circuits", () => {
+  const server = serverWithPool(100), giaddr = ip("10.0.0.1");
+  const routed = {
+    ownFrame: false,
+    attached: ({ name }: Network) => name === "mini",
+    addresses: [ip("10.9.0.1")],
+  };
+  const decline = (n: number, ...relay: number[]) => {
+    const options = [
+      requested(server.lease(guestNumber(n))),
+      [Opt.relayAgent, Uint8Array.from(relay)] as const,
+    ];
+    const step = server.step({ type: Type.decline, mac: guestNumber(n), giaddr, options }, {
+      ...routed,
+      source: giaddr,
+    });
+    if (step.do === "commit") assert(server.store.write(step.plan).committed);
+    return step.do === "ignore" ? step.why : step.do;
+  };
+  for (let n = 0; n < 8; n++) assert.equal(decline(n, 1, 1, 65), "commit");
+  for (let n = 8; n < 20; n++) assert.equal(decline(n, 1, 1, 65), "declines-too-often");
+  assert.equal(server.view.withheld.size, 8);
+  assert.equal(decline(20, 1, 1, 66), "commit");
+  assert.equal(decline(21, 1, 1, 65, 2, 1, 7), "commit", "another switch behind the relay");
+  assert.equal(server.view.withheld.get("10.0.0.100")?.circuit, "10.0.0.1 41");
+  server.now += 24 * 3600;
+  assert.equal(decline(8, 1, 1, 65), "commit", "they are free again");
+});
+
+Deno.test("a quarter of a network's range may be declined at a time, with whatever MACs: one more frees the oldest", () => {
+  const server = serverWithPool(100);
+  for (let n = 0; n < 60; n++, server.now++) {
+    const mac = guestNumber(n), options = [requested(server.lease(mac))];
+    const step = server.step({ type: Type.decline, mac, options });
+    assert(step.do === "commit" && server.store.write(step.plan).committed);
+    assert.equal(server.view.withheld.size, Math.min(n + 1, 25));
+  }
+  // Those of the last 25 alone, whichever these were.
+  const since = server.now - 25 + 24 * 3600;
+  assert([...server.view.withheld.values()].every(({ until }) => until >= since));
+});
+
 Deno.test("when the pool has run out, the address that was declined longest ago is offered, so that DECLINEs cannot exhaust it", () => {
   const server = serverWithPool(4);
   // As many clients as it likes, each with an address and a DECLINE of it.

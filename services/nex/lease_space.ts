@@ -16,6 +16,8 @@ export interface WithheldAddress {
   readonly until: number;
   /** True: it is held for the client's lease; absent: the client declined it. */
   readonly leased?: boolean | undefined;
+  /** The relay's circuit by which it was declined, where that is known. */
+  readonly circuit?: string | undefined;
 }
 
 /** The part of an address space by which addresses are chosen. */
@@ -34,7 +36,11 @@ export interface LeaseChange {
   /** The address is remembered for the client, whose lease on it ended then, in seconds since the epoch. */
   readonly ended?: { readonly address: string; readonly at: number } | undefined;
   /** The address is in quarantine until then, in seconds since the epoch. */
-  readonly declined?: { readonly address: string; readonly until: number };
+  readonly declined?: {
+    readonly address: string;
+    readonly until: number;
+    readonly circuit?: string | undefined;
+  };
 }
 
 /**

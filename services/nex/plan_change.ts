@@ -25,7 +25,8 @@ export function planChange(from: NexState, change: LeaseChange): Plan {
   }
   if (declined) {
     const net = (before && from.netOf(before)) ?? "";
-    steps.push(withhold(from, declined.address, { net, mac, until: declined.until }));
+    const { address, until, circuit } = declined;
+    steps.push(withhold(from, address, { net, mac, until, ...circuit === undefined ? {} : { circuit } }));
   }
   const [only] = steps;
   return only && steps.length === 1 ? only : merge(steps);

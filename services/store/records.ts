@@ -115,6 +115,8 @@ const withheld = z.looseObject({
   until: time,
   /** True: the client still has a lease on it, and no member has it; absent: the client declined it. */
   leased: z.boolean().optional(),
+  /** The relay, and the circuit of it, by which the client's DECLINE came; absent: none is known. */
+  circuit: text.optional(),
 });
 /** An address's former holder: when its lease ended, in seconds since the epoch, and its MAC. */
 const former = z.looseObject({ mac, ended: time });
