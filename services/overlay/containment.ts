@@ -5,7 +5,7 @@
 import type { KernelOp } from "./ops.ts";
 import type { Space } from "./space.ts";
 import type { OverlayEndpoint } from "./overlay_endpoint.ts";
-import type { ContainmentState } from "./state.ts";
+import { type ContainmentState, VXLAN } from "./state.ts";
 
 /**
  * "drop": a frame that is not its port's own is dropped; "count", and "served" in a network with settings: it is counted; "none":
@@ -22,12 +22,13 @@ export function rulesOf({ settings }: Space): Rules {
 }
 
 /**
- * The elements of an endpoint's port, in the form of {@link ContainmentState}; none for one whose port is not known, or whose MAC
- * or address is not: SAND's agents made such records.
+ * The elements of an endpoint's port, in the form of {@link ContainmentState}; none for one whose port is not known. A container
+ * whose MAC or address is not known may send anything: SAND's agents made such records.
  */
 export function ownOf({ active, mac, address, record }: OverlayEndpoint): string[] {
   const { overlay_veth_name: veth, strand_port: device = "" } = record, port = veth || device;
-  if (!active || port === "" || mac === undefined || address === undefined) return [];
+  if (!active || port === "") return [];
+  if (mac === undefined || address === undefined) return veth === "" ? [] : [veth, `${veth} unchecked`];
   const { strand_allowed: allowed = [] } = record;
   const macs = new Set([mac, ...allowed.flatMap(({ mac }) => mac ?? [])]);
   const addresses = [`${address}`, ...allowed.map(({ address }) => address)];
@@ -46,6 +47,11 @@ export function machineAt(port: string, mac: string, addresses: readonly string[
 /** The elements of a device of the host that is a port, whatever is behind it. */
 export function ownOfDevice(device: string): string[] {
   return [device, `${device} device`];
+}
+
+/** The ports among a bridge's that other programs have made. @param own The names of the agent's veths and devices. */
+export function foreignPorts(ports: readonly string[], own: ReadonlySet<string>): string[] {
+  return ports.filter((port) => port !== VXLAN && !own.has(port)).sort();
 }
 
 /** The port that an element is of. */

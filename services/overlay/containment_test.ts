@@ -23,12 +23,15 @@ Deno.test("what is a port's own follows the endpoints of this host, and the rule
   put("7", { kind: "dhcp", overlay_veth_name: "", strand_port: "tap0" });
   // A younger one that names the port of another: the port stays what it is.
   put("6", { overlay_veth_name: "sand0002" });
+  // As SAND's agents made some: what it may send is not known.
+  put("8", { target_veth_mac: "" });
   const found = (contains = true) =>
     desiredState(it.view, network.id, { hostname: "h1", underlayMtu: 1500, contains, devices: ["tap0"] })
       .state
       ?.containment;
   const own = new Set([
     ...["sand0002", "sand0002 02:84:0a:00:00:02", "sand0002 02:84:0a:00:00:02 10.0.0.2"],
+    ...["sand0008", "sand0008 unchecked"],
     ...["tap0", "tap0 device", "tap0 02:84:0a:00:00:07", "tap0 02:84:0a:00:00:07 10.0.0.7"],
   ]);
   const settings = (overlay: object) =>

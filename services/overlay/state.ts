@@ -49,8 +49,9 @@ export interface ContainmentState {
   /** Read: "edited" where the rules are none of those that agents make, so that they are made again. */
   readonly rules: "drop" | "count" | "served" | "none" | "edited";
   /**
-   * The elements of ports: a port's name alone, since other ports are not checked; its name and `device` for a device of the
-   * host; its name and a MAC; its name, a MAC and an address that goes with it, like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
+   * The elements of ports: a port's name alone, since other programs' ports may send nothing; its name and `device` for a device of
+   * the host, or `unchecked` for one that may send anything; its name and a MAC; its name, a MAC and an address that goes with it,
+   * like `sand00ff 02:84:0a:00:00:02 10.0.0.2`.
    */
   readonly own: ReadonlySet<string>;
 }

@@ -10,6 +10,7 @@ import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
+import { Machine } from "../overlay_names/ports.ts";
 
 const GATEWAY = "10.0.0.1", OTHER = "10.0.0.77", OTHER_MAC = "02:00:00:00:00:77", ALL = "ff:ff:ff:ff:ff:ff";
 
@@ -250,6 +251,42 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     });
   });
 
+  await t.step("what another program puts into the bridge sends nothing, and status names it", async () => {
+    const vm = await Machine.on(h1, id, OTHER_MAC), eth0 = { endpoint: { target_veth_name: "eth0" } };
+    await vm.host.run(["ip", "address", "add", "10.0.0.78/24", "dev", "eth0"]);
+    const attacker = { container: vm.host, ...eth0 } as Attached, before = await counted(h1, id);
+    const gatewayOf = await neighbour(db, far.address);
+    assert.ok(await pings(db.container, web.address));
+    const learned = await neighbour(db, web.address);
+    // As itself, as a machine that is known at another port, and what else rules are for.
+    const frames = [arp(OTHER_MAC, victim, [OTHER_MAC, web.address], db.address), ...Object.values(spoofed)];
+    send(attacker, ...frames, ...hidden, ...rogue, ...clients);
+    assert.equal(await pings(vm.host, db.address, ["-W", "1"]), false);
+    assert.equal(await neighbour(db, web.address), learned);
+    assert.equal(await neighbour(db, far.address), gatewayOf);
+    assert.ok(await pings(db.container, web.address));
+    const more = await counted(h1, id), { "unknown-port": dropped = 0, ...others } = more;
+    assert.ok(dropped >= frames.length + hidden.length + rogue.length + clients.length, `${dropped}`);
+    assert.deepEqual({ ...others }, before);
+    const said = (what: RegExp) =>
+      until(`status says ${what}`, async (see) => what.test(see((await h1.strand(["status"])).stdout)));
+    await said(/port000077 is a port of network \S+ that another program has made: its frames are dropped/);
+    await told(/agent_foreign_frames_total\{kind="unknown-port",verdict="dropped"\} [1-9]/);
+    for (const overlay of [{ contain: false }, { contain: true, trusted: true }]) {
+      await settings(overlay);
+      await until("its machine is reached", () => pings(vm.host, db.address, ["-W", "1"]));
+      await said(/ports of other programs, not checked .*port000077 of /);
+    }
+    await settings({ contain: true });
+    await rules("drop");
+    assert.equal(await pings(vm.host, db.address, ["-W", "1"]), false);
+    await vm.remove();
+    await until(
+      "status says no more",
+      async (see) => !see((await h1.strand(["status"])).stdout).includes("port000077"),
+    );
+  });
+
   await t.step("a second address, as keepalived's, is dropped until the network is trusted", async () => {
     await web.container.run(["ip", "address", "add", `${OTHER}/24`, "dev", web.endpoint.target_veth_name]);
     const isReached = () => pings(web.container, db.address, ["-I", OTHER]);
@@ -315,6 +352,8 @@ Deno.test("what a port may send of an overlay network", async (t) => {
   await t.step("a kernel without nf_tables: it is said once, and all else works", async () => {
     await settings({ contain: true });
     await h2.stop();
+    // Such a kernel has no rules of an earlier one either.
+    await nft(h2, id, "delete table bridge strand");
     await h2.start({}, ["/usr/bin/python3", fileURLToPath(WITHOUT)]);
     const more = await h2.attach(id);
     await reaches(more.container, db.address);

@@ -572,7 +572,9 @@ Deno.test("a machine behind a port has its way out by DHCP, and its connections 
   try {
     const blue = await it.network("blue", { overlay: { egress: true, contain: true } });
     await h1.attach(blue);
-    const vm = await Machine.on(h1, blue, "52:54:00:00:00:01"), { variables } = await vm.lease();
+    const vm = await Machine.behind(h1, "vm0", "52:54:00:00:00:01");
+    assert.deepEqual((await at(h1, "attach", blue, "--device", "vm0"))[2], "");
+    const { variables } = await vm.lease();
     assert.equal(variables.get("router"), "10.0.0.1");
     await until("it reaches the world", async () => await fetched({ container: vm.host }) === h1.ip);
     // The interface has the MTU of Ethernet, more than the network's.

@@ -50,7 +50,7 @@ export async function compareContainment(
   const verdict = overlay.contain ? "drop" : "accept",
     counting = rules.filter((rule) => rule.includes('"counter"'));
   if (
-    rules.length !== 23 || counting.length !== 14 ||
+    rules.length !== 25 || counting.length !== 15 ||
     !counting.every((rule) => rule.endsWith(`{"${verdict}":null}]`))
   ) {
     faults.push(`the rules do not ${verdict}: ${rules.join(" ")}`);
@@ -62,6 +62,7 @@ export async function compareContainment(
     const { overlay_veth_name: veth, strand_port: device, target_veth_mac: mac, target_veth_ip: cidr } =
       endpoint;
     const port = veth || device;
+    if (veth && (!mac || !cidr)) return [`ports ${veth}`, `unchecked-ports ${veth}`];
     if (!port || !mac || !cidr) return [];
     const own = `${port} ${mac.toLowerCase()}`,
       its = [`macs ${own}`, `addresses ${own} ${cidr.split("/")[0]}`];

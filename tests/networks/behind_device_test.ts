@@ -277,6 +277,21 @@ Deno.test("a machine behind a device sends with its own MAC and address alone", 
     await reaches(other.host, address);
   });
 
+  await t.step(
+    "a machine at a port that another program has made gets no lease, until that is a device",
+    async () => {
+      const other = await Machine.on(one, blue, "52:54:00:00:02:01"), port = "port000201";
+      const before = await ignored(one, "no-port");
+      assert.equal((await other.lease("-t", "2")).address, "");
+      await until("it is counted", async (see) => see(await ignored(one, "no-port")) >= before + 2);
+      assert.equal(await learnedAt(one, blue, other.mac), undefined);
+      assert.deepEqual((await at(one, "attach", "blue", "--device", port))[2], "");
+      assert.notEqual((await other.lease()).address, "");
+      await reaches(other.host, far.address);
+      assert.deepEqual((await at(one, "detach", "blue", "--device", port))[2], "");
+    },
+  );
+
   await t.step("a killed agent and a detached device: the rules stay, and go", async () => {
     await one.kill();
     await setMac(STRANGER);

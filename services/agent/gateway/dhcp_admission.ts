@@ -5,6 +5,7 @@
 import { isInterfaceName } from "../../common/interface_name.ts";
 import { OncePerMinute } from "../../common/log.ts";
 import { Type } from "../../dhcpd/numbers.ts";
+import { rulesOf } from "../../overlay/containment.ts";
 import { isEndpointMac } from "../../overlay/create_endpoints.ts";
 import { isBehindPort, kindOf } from "../../overlay/endpoint_kind.ts";
 import type { Space } from "../../overlay/space.ts";
@@ -30,7 +31,7 @@ export interface Refused {
   "port-full": number;
   /** The MAC is of the form that agents give to endpoints, and no endpoint's of this host. */
   "endpoint-mac": number;
-  /** The network's bridge has no port of that name. */
+  /** The network has no port of that name, or another program has made it and it may send nothing. */
   "no-port": number;
   /** The port has declined as many addresses as it may. */
   "port-declines": number;
@@ -94,6 +95,11 @@ export class DhcpAdmission {
     const { view, host } = this.#context(), { network, mac, port } = query, space = view.space(network);
     const [holder] = space.holdersOfMac(macNumber(mac));
     if (!this.#isPort(network, port)) return this.#refuse("no-port", query);
+    if (this.#isMute(space, network, port)) {
+      const how = `strand attach NET --device ${port} makes it one of the agent's`;
+      const what = `asks for an address at ${port}, a port that another program has made`;
+      return this.#refuse("no-port", query, `${mac} ${what}: ${how}`);
+    }
     if (holder && holder.host !== host.hostname) {
       const what = `asks for an address here, and has ${holder.address} on ${holder.host}`;
       return this.#refuse("elsewhere", query, `${mac} ${what}: it is answered once that has ended`);
@@ -126,6 +132,13 @@ export class DhcpAdmission {
     if (!isInterfaceName(port) || OWN_LINKS.has(port)) return false;
     using namespace = NetworkNamespace.openOrNone(this.#context().namespacePath(network));
     return namespace?.has(port) === true;
+  }
+
+  /** True for another program's port, where these may send nothing. */
+  #isMute(space: Space, network: string, port: string): boolean {
+    const { kernel, ports } = this.#context();
+    if (rulesOf(space) !== "drop" || kernel.containment.missing !== undefined) return false;
+    return !ofContainer(port) && !ports.devices(network).includes(port);
   }
 
   #isWithinLimit(query: DhcpQuery, space: Space, holder: OverlayEndpoint | undefined): boolean {

@@ -16,7 +16,11 @@ function setUp() {
   const context = {
     view: it.view,
     host: { hostname: "h1" },
-    ports: { mostLeases: (_: string, port: string) => port === "trunk0" ? 1000 : 64 },
+    ports: {
+      mostLeases: (_: string, port: string) => port === "trunk0" ? 1000 : 64,
+      devices: () => ["tap0"],
+    },
+    kernel: { containment: { missing: undefined as string | undefined } },
     log: { warn() {} },
     namespacePath: () => "/run/netns/there-is-none",
   } as unknown as Context;

@@ -88,17 +88,20 @@ const LEAVING_RULES: readonly Rule[] = [[
 ]];
 /** The chain for what comes in by vxlan0. A frame that it accepts goes on to {@link CHAIN}. */
 const ARRIVING = "arriving", ARRIVING_HOOK: Hook = { at: "prerouting", priority: -301 };
-const PORTS = "ports", DEVICES = "host-devices", MACS = "macs", ADDRESSES = "addresses";
+const PORTS = "ports", DEVICES = "host-devices", UNCHECKED = "unchecked-ports";
+const MACS = "macs", ADDRESSES = "addresses";
 /** The sets with nft(8)'s numbers of the types ifname, ether_addr and ipv4_addr. */
 const SETS = [
   { name: PORTS, types: [41], length: 16 },
   { name: DEVICES, types: [41], length: 16 },
+  { name: UNCHECKED, types: [41], length: 16 },
   { name: MACS, types: [41, 9], length: 24 },
   { name: ADDRESSES, types: [41, 9, 7], length: 28 },
 ] as const;
 
 /** The kinds of frames that are counted, each in a counter of that name in the table. */
 export const FOREIGN_KINDS = [
+  "unknown-port",
   "mac",
   "unleased",
   "arp",
@@ -139,7 +142,9 @@ function rulesFor(rules: Rules): Rule[] {
     isIn(ADDRESSES),
   ];
   return [
-    [PORT, isIn(PORTS, false), pass],
+    [loadMeta(META_INTERFACE), isEqual(...VXLAN_NAME), pass],
+    // Another program has put it into the bridge: what may be sent there is not known.
+    [PORT, isIn(PORTS, false), ...refused("unknown-port")],
     // Nearly all packets end with one of these two: their MAC is not looked up for each of the rules below.
     [...IPV4, ...NO_UDP, ...isOwnAddress, pass],
     [
@@ -153,6 +158,7 @@ function rulesFor(rules: Rules): Rule[] {
       ...isOwnAddress,
       pass,
     ],
+    [PORT, isIn(UNCHECKED), pass],
     // Its message is at gatewayd's packet socket by now, and the bridge must not learn a MAC from it that may be another machine's.
     [...unknown, ...CLIENT, verdict],
     [...unknown, PORT, isIn(DEVICES), ...refused("unleased")],
@@ -297,6 +303,8 @@ function requestsFor(op: ContainmentOp): Request[] {
 }
 
 type SetName = typeof SETS[number]["name"];
+/** The sets of ports' names whose elements have a word behind the name. */
+const NAMED_SETS: Readonly<Record<string, SetName>> = { device: DEVICES, unchecked: UNCHECKED };
 
 /** The keys of one of the sets among elements of all. */
 function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
@@ -307,7 +315,7 @@ function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
     if (setOf(own, address) !== set) continue;
     const key = new Uint8Array(SETS.find(({ name }) => name === set)?.length ?? 0);
     key.set(name.subarray(0, 15));
-    if (own !== undefined && set !== DEVICES) key.set(macToBytes(own), 16);
+    if (own !== undefined && !(own in NAMED_SETS)) key.set(macToBytes(own), 16);
     if (address !== undefined) key.set(Ip.parse(address).bytes, 24);
     keys.push(key);
   }
@@ -316,7 +324,7 @@ function keysOf(set: SetName, elements: ReadonlySet<string>): Uint8Array[] {
 
 function setOf(own: string | undefined, address: string | undefined): SetName {
   if (own === undefined) return PORTS;
-  return own === "device" ? DEVICES : address === undefined ? MACS : ADDRESSES;
+  return NAMED_SETS[own] ?? (address === undefined ? MACS : ADDRESSES);
 }
 
 function elementOf(set: SetName, key: Uint8Array): string {
@@ -324,6 +332,7 @@ function elementOf(set: SetName, key: Uint8Array): string {
   const port = new TextDecoder().decode(nul < 0 ? name : name.subarray(0, nul));
   if (set === PORTS) return port;
   if (set === DEVICES) return `${port} device`;
+  if (set === UNCHECKED) return `${port} unchecked`;
   const mac = `${port} ${macFromBytes(key, 16)}`;
   return set === MACS ? mac : `${mac} ${new Ip(4, key.slice(24, 28))}`;
 }

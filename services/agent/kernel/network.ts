@@ -29,6 +29,8 @@ export class NetworkKernel {
   /** How many entries vxlan0's ARP table had when it was last read; its FDB has about as many. */
   #entries = Infinity;
   #rules: FoundRules | undefined;
+  /** The names of the bridge's ports when they were last read. */
+  ports: readonly string[] = [];
   #closed = false;
   #onForeign: (() => void) | undefined;
   #watch: NamespaceWatch | undefined;
@@ -66,9 +68,16 @@ export class NetworkKernel {
     const known = isCheck && this.#rules
       ? { ...this.#rules, now: () => this.#readNftables(namespace, (reader) => reader.generation()) }
       : undefined;
-    const { state, irreplaceable, rules } = await readNetwork(namespace, this.underlay, peers, pins, known);
+    const { state, irreplaceable, rules, ports } = await readNetwork(
+      namespace,
+      this.underlay,
+      peers,
+      pins,
+      known,
+    );
     this.#irreplaceable = irreplaceable;
     this.#rules = rules;
+    this.ports = ports;
     this.#entries = state.arp.size;
     this.#watch?.answers(state.proxy?.arp.keys() ?? []);
     return state;

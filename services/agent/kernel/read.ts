@@ -31,6 +31,8 @@ export interface FoundNetwork {
   readonly state: NetworkState;
   readonly irreplaceable: ReadonlySet<number>;
   readonly rules: FoundRules;
+  /** The names of the bridge's ports. */
+  readonly ports: readonly string[];
 }
 
 /** Name of a veth's end in the network's namespace → path of the namespace where the other end should be. */
@@ -81,6 +83,7 @@ export async function readNetwork(
     state: { ...base, arp, fdb, flood, ...proxy && { proxy }, ...rules.state },
     irreplaceable: tables.irreplaceable,
     rules,
+    ports: [...links.values()].flatMap((link) => isPort(link, bridge) ? link.name : []),
   };
 }
 

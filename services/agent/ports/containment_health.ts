@@ -74,6 +74,29 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
       .map(([id, its]) => `${view.network(id)?.name ?? id}: ${textOfCounts(its)}`);
     return networks.length ? [{ what: "frames not their port's own", value: networks.join("; ") }] : [];
   });
+  const foreign = (drops: boolean) =>
+    [...workers.all()].flatMap((worker) => {
+      if ((worker.contained() === "drop") !== drops) return [];
+      const network = worker.shownName();
+      return worker.foreignPorts().map((port) => ({ port, network }));
+    });
+  daemon.check(() => {
+    const [first, ...others] = foreign(true);
+    if (!first) return undefined;
+    const { port, network } = first;
+    return {
+      what: `${port} is a port of network ${network} that another program has made: its frames are dropped` +
+        (others.length ? `; so are those of ${others.length} more ports` : ""),
+      fix:
+        `take it out of the bridge, and have the agent make it a port: "strand attach ${network} --device ${port}"`,
+      blocks: false,
+    };
+  });
+  daemon.note(() => {
+    const all = foreign(false), more = all.length > SHOWN ? ` and ${all.length - SHOWN} more` : "";
+    const shown = all.slice(0, SHOWN).map(({ port, network }) => `${port} of ${network}`).join(", ");
+    return all.length ? [{ what: "ports of other programs, not checked", value: shown + more }] : [];
+  });
   reportTraffic(daemon, log, {
     of: "port rules",
     metric: {

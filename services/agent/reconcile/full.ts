@@ -1,7 +1,7 @@
 /** The full comparison of a network: the kernel's state is read, the desired one computed, and the difference applied. */
 import { Refusal } from "../../common/refusal.ts";
 import { isBroadcast } from "../../overlay/broadcast.ts";
-import { bridgePortOf } from "../../overlay/containment.ts";
+import { bridgePortOf, foreignPorts } from "../../overlay/containment.ts";
 import { desiredState, hostRouteOf } from "../../overlay/desired.ts";
 import { diff, diffVeth, lostVeths } from "../../overlay/diff.ts";
 import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoints.ts";
@@ -162,6 +162,8 @@ export class FullComparison {
     network.isBroadcast = isBroadcast(view, networkId);
     const canContain = network.context.kernel.containment.missing === undefined;
     network.contained = canContain ? desired?.containment?.rules : undefined;
+    const own = new Set([...network.vethNames, ...options.devices]);
+    network.foreignPorts = desired ? foreignPorts(network.kernel.ports, own) : [];
     await this.#deactivate([...gone, ...lost].flatMap((name) => ids.get(name) ?? []));
     if (unread?.interfaces && !desired) return false;
     if (!desired) {

@@ -23,7 +23,7 @@ export class HostNetwork {
   readonly kernel: NetworkKernel;
   /** True when the kernel matched etcd at the last full comparison and every change since has been applied. */
   steady = false;
-  /** The MTU of vxlan0; like the next seven properties, as of the last full comparison. */
+  /** The MTU of vxlan0; like the next eight properties, as of the last full comparison. */
   mtu: number | undefined;
   /** The UDP port of vxlan0. */
   port: number | undefined;
@@ -39,6 +39,8 @@ export class HostNetwork {
   proxied = false;
   /** The rules by which frames from ports are checked; undefined: they are not. */
   contained: ContainmentState["rules"] | undefined;
+  /** Ports of the bridge that other programs have made. */
+  foreignPorts: readonly string[] = [];
   /** True when an endpoint here has, or had, a veth end in the host's namespace. */
   hadHostEnds = false;
   /** Names of the veths of this host's endpoints, created or not. */

@@ -109,10 +109,12 @@ export class NetworkWorker {
     return this.#problems.all;
   }
 
-  /** @see {@link HostNetwork.name}, {@link HostNetwork.counted}, {@link AppliedStatus.applied}, hasLink() of kernel/network.ts */
+  /** @see {@link HostNetwork}, {@link AppliedStatus.applied}, hasLink() of kernel/network.ts */
   readonly shownName = () => this.#network.name;
   readonly applied = () => this.#status.applied;
   readonly counted = () => this.#network.counted();
+  readonly foreignPorts = () => this.#network.foreignPorts;
+  readonly contained = () => this.#network.contained;
   readonly hasLink = (name: string) => this.#network.kernel.hasLink(name);
 
   /** Takes a change of the network in etcd. */
