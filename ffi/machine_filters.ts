@@ -55,15 +55,9 @@ function valueOf(mac: Uint8Array): number {
   return (Math.imul(view.getUint16(0), factor) ^ view.getUint32(2)) >>> 0;
 }
 
-/** Lets pass the Ethernet headers of ARP packets from one machine. */
-export function arpOfFilter(mac: Uint8Array): Instruction[] {
-  return [
-    [LD_H_ABS, 0, 0, TYPE],
-    [JEQ, 1, 0, ETH_P_ARP],
-    [RET, 0, 0, 0],
-    ...isFrom(mac, [[RET, 0, 0, HEADER]]),
-    [RET, 0, 0, 0],
-  ];
+/** Lets pass the Ethernet headers of frames from one machine. */
+export function machineFilter(mac: Uint8Array): Instruction[] {
+  return [...isFrom(mac, [[RET, 0, 0, HEADER]]), [RET, 0, 0, 0]];
 }
 
 /** Lets pass the first octets of frames that are not from this MAC, and of IPv4 and ARP that are not from this address as well. */

@@ -41,7 +41,7 @@ Deno.test("a machine that comes to another port is there once its old one is kno
       see(body);
       await moved.host.run(["ping", "-c", "1", "-W", "1", "10.0.0.1"], { mayFail: true });
       return body.includes(`${VM} sends at vm1, a port of network blue, and is not taken in`) &&
-        body.includes("answers ARP at vm0 on h1");
+        body.includes("still sends at vm0 on h1");
     });
     assert.deepEqual(await places(), ["h1 vm0 vm"]);
     assert.ok(await pings(far.container, address));
@@ -49,9 +49,25 @@ Deno.test("a machine that comes to another port is there once its old one is kno
     assert.equal(await pings(moved.host, far.address), false);
   });
 
+  await t.step("nor while it sends there and answers no ARP, as a machine with a filter does", async () => {
+    await vm.host.run(["ip", "link", "set", "eth0", "arp", "off"]);
+    const sends = vm.host.spawn(["ping", "-i", "1", "10.0.0.1"]);
+    const { body } = await two.api.status("/metrics"),
+      pattern = /agent_machine_moves_total\{result="refused"\} (\d+)/;
+    const before = Number(pattern.exec(body)?.[1]);
+    try {
+      await until("it was looked for twice more", async (see) => {
+        await moved.host.run(["ping", "-c", "1", "-W", "1", far.address], { mayFail: true });
+        assert.deepEqual(await places(), ["h1 vm0 vm"]);
+        return see(Number(pattern.exec((await two.api.status("/metrics")).body)?.[1])) >= before + 2;
+      });
+    } finally {
+      await sends.stop("SIGKILL");
+    }
+  });
+
   await t.step("once it answers no more there, it is taken in, with its lease under another id", async () => {
     // As a hypervisor pauses it: the device and its carrier stay.
-    await vm.host.run(["ip", "link", "set", "eth0", "arp", "off"]);
     await vm.host.run(["ip", "address", "flush", "dev", "eth0"]);
     await until("it is reached from both hosts", async () => {
       await moved.host.run(["ping", "-c", "1", "-W", "1", far.address], { mayFail: true });

@@ -8,7 +8,7 @@ import { addressesOf } from "../connect/forward.ts";
 import type { RequestMachine } from "./machine_moves.ts";
 
 /** How long that host's agent may take, in ms: it waits for the machine to answer, too. */
-const PATIENCE = 2000;
+const PATIENCE = 5000;
 
 /** @param port Of agents whose API_HOSTNAME has none. */
 export function machineRequester(tls: TlsMaterial | undefined, port: number): RequestMachine {
