@@ -5,14 +5,14 @@ import { invalid, Refusal } from "../common/refusal.ts";
 import { Refusals } from "../common/refusals.ts";
 import type { NexNetworkRecord } from "../store/records.ts";
 import { checkOption, repeated, repeatedOptions } from "./dhcp_options.ts";
-import { tryParseDomain } from "./names.ts";
+import { checkNetworkName, tryParseDomain } from "./names.ts";
 
 /**
  * Returns a network in its one canonical form, after checking every field by itself and against the others. Refuses
  * with the field and the value; where several fields are wrong, with Refusals.
  */
 export function checkNetwork(given: NexNetworkRecord): NexNetworkRecord {
-  const name = checkName(given.name ?? "");
+  const name = checkNetworkName(given.name ?? "");
   const field = (f: string) => `network ${name}: ${f}`;
   const ip = (text: string | undefined, f: string) => text ? Ip.parse(text, field(f)) : undefined;
   const refusals: Refusal[] = [];
@@ -110,16 +110,6 @@ export function checkNetwork(given: NexNetworkRecord): NexNetworkRecord {
   const [first] = refusals;
   if (first) throw refusals.length > 1 ? new Refusals(refusals) : first;
   return record;
-}
-
-/** Refuses a network's name that a key or a command line could not contain. */
-function checkName(name: string): string {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)) {
-    throw invalid(
-      `name: "${name}" is not a network name: letters, digits, dots, hyphens and underscores, 128 at most`,
-    );
-  }
-  return name;
 }
 
 /** False for an address that no single host can have: in 0.0.0.0/8, multicast, broadcast, and the same of IPv6. */

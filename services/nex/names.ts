@@ -1,7 +1,17 @@
-/** Names as DNS has them: domains, members' qualified names, and labels made of what clients call themselves. */
+/** Names of networks, and names as DNS has them: domains, members' qualified names, and labels made of what clients call themselves. */
 import { invalid } from "../common/refusal.ts";
 
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/** Refuses a network's name that a key or a command line could not contain. */
+export function checkNetworkName(name: string, field = "name"): string {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw invalid(
+      `${field}: "${name}" is not a network name: letters, digits, dots, hyphens and underscores, 128 at most`,
+    );
+  }
+  return name;
+}
 
 /** Reads a domain (RFC 1035 §2.3.4): lower-case, no trailing dot; undefined when `text` is none. */
 export function tryParseDomain(text: string): string | undefined {

@@ -1,5 +1,5 @@
 /** Parses YAML specs, as `nex apply` and `nex set network FILE` take them. */
-import { type Document, isMap, LineCounter, parseAllDocuments } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments } from "yaml";
 import type { MemberList, MessageInput, Network } from "../../../proto/types.ts";
 import { closest } from "../../common/closest.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
@@ -95,8 +95,8 @@ class Reading {
     const { refusals } = value.place;
     const kind = gather(value, () => kindOf(value));
     if (kind === "Network") {
-      const network = gather(value, () => readNetwork(value)), name = network?.name;
-      if (network) this.#duplicates.check("network", name ?? "", at(value, "name"));
+      const network = gather(value, () => readNetwork(value)), name = network?.name ?? writtenName(value);
+      if (network) this.#duplicates.check("network", network.name ?? "", at(value, "name"));
       if (network && !refusals.length) this.spec.networks.push(network);
       else if (name) this.#wrong.add(name);
       else this.#isTold = false;
@@ -145,6 +145,12 @@ function isDeep(source: string): boolean {
     if (Math.abs(depth) > DEEPEST) return true;
   }
   return false;
+}
+
+/** The name of a network as it is written, also where it can be none; undefined where there is no text in its place. */
+function writtenName(value: Value): string | undefined {
+  const { node, field } = at(value, "name");
+  return field === "name" && isScalar(node) && typeof node.value === "string" ? node.value : undefined;
 }
 
 function kindOf(value: Value): typeof kinds[number] {

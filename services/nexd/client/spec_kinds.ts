@@ -12,7 +12,7 @@ import { Cidr, type Family, Ip } from "../../common/ip.ts";
 import { parseMac } from "../../common/mac.ts";
 import { invalid } from "../../common/refusal.ts";
 import { checkOption, repeated, repeatedOptions } from "../../nex/dhcp_options.ts";
-import { tryParseDomain } from "../../nex/names.ts";
+import { checkNetworkName, tryParseDomain } from "../../nex/names.ts";
 import { isMap } from "yaml";
 import {
   at,
@@ -44,6 +44,7 @@ const cidr = (family: Family) =>
     if (cidr.family !== family) throw invalid(`${field}: ${text} is not an IPv${family} subnet`);
     return cidr.toString();
   });
+const networkName = checked(checkNetworkName);
 const domain = checked((text, field) => {
   if (tryParseDomain(text) !== undefined) return text;
   throw invalid(`${field}: "${text}" is not a domain, like mini.net`);
@@ -112,7 +113,7 @@ const overlay = mapping({
 const networkKeys = mapping(
   {
     kind: text,
-    name: text,
+    name: networkName,
     subnet4: cidr(4),
     subnet6: cidr(6),
     dhcp4server: ofFamily(4),

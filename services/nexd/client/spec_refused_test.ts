@@ -87,6 +87,20 @@ Deno.test("readSpecs() keeps what is not refused, without the members of a netwo
   });
 });
 
+Deno.test("readSpecs() tells a bad name of a network beside its other fields, and keeps what is not that network's", () => {
+  const wrong = "kind: Network\nname: a b\nsubnet4: 10.0.0.0\n---\nkind: MemberList\nnet: a b\nlist: []\n";
+  assert.throws(() => readSpec("f", `${wrong}---\nkind: Network\nname: b\n`), (error) => {
+    assert(error instanceof SpecRefused);
+    assert.deepEqual(error.all.map(({ message }) => message), [
+      'f: document 1, line 2: name: "a b" is not a network name: letters, digits, dots, hyphens and underscores, 128 at most',
+      'f: document 1, line 3: subnet4: "10.0.0.0" is not a CIDR, like 10.0.0.0/24',
+    ]);
+    assert.deepEqual(error.rest?.networks.map(({ name }) => name), ["b"]);
+    assert.deepEqual(error.rest?.members, []);
+    return true;
+  });
+});
+
 Deno.test("placedRefusal() finds the line of what a server refuses", () => {
   const spec = readSpec(
     "f",
