@@ -162,6 +162,19 @@ export function viewsOf(
       },
     },
     {
+      path: "/problems",
+      parameters: ["kind", ...parametersOf({ id: "" })],
+      async show({ parameters, url, now }) {
+        const problems = await health.problems(parameters, now);
+        return {
+          title: "Problems",
+          model: { problems },
+          live: ["all"],
+          page: <Table sheet={problems} url={url} alone />,
+        };
+      },
+    },
+    {
       path: "/networks",
       parameters: parametersOf(networksTable),
       show({ parameters, url }) {

@@ -4,19 +4,25 @@
  */
 import type { Config } from "../../common/config.ts";
 import type { Report } from "../../common/http_status.ts";
+import { invalid } from "../../common/refusal.ts";
 import { type ServiceStatus, statusOf } from "../../common/service_status.ts";
 import { formatHostPort } from "../../common/host_port.ts";
-import { problems as storeProblems } from "../../nex/problems.ts";
 import { machineStatus, serviceNames } from "../../store/machine_status.ts";
 import type { HostAgents } from "../agents.ts";
 import type { Cluster } from "../cluster.ts";
-import { hostHref, networkHref } from "../links.ts";
 import { TablePage, type TableSpec } from "../table.ts";
 import type { CachedModel } from "../cached_model.ts";
 import type { HostRow } from "./hosts.ts";
 import type { NetworkRow } from "./network_row.ts";
+import {
+  type Found,
+  problemsTable,
+  troublesOfHosts,
+  troublesOfNames,
+  troublesOfNetworks,
+} from "./problems.ts";
 import { agentTroubles } from "./reach.ts";
-import type { Trouble } from "./trouble.ts";
+import { grouped, type GroupedTrouble, type Trouble, TROUBLE_KINDS } from "./trouble.ts";
 
 /** For how long what was found of services is shown, in ms: a page that is open in many browsers must not ask them at each turn. */
 const KEPT = 2000;
@@ -25,7 +31,10 @@ const MAY_LAG = 5000;
 
 export interface HealthModel {
   readonly ok: boolean;
-  readonly problems: readonly Trouble[];
+  /** How many problems there are. */
+  readonly total: number;
+  /** All of them, those of a kind as one where there are many. */
+  readonly problems: readonly (Trouble | GroupedTrouble)[];
   readonly warnings: readonly { readonly where: string; readonly what: string }[];
   readonly services: TablePage<ServiceStatus>;
   readonly counts: Readonly<Record<"networks" | "machines" | "leases" | "hosts", number>>;
@@ -75,53 +84,11 @@ export class FleetHealth {
 
   /** @param now In ms since the epoch. */
   async model(parameters: URLSearchParams, now: number): Promise<HealthModel> {
-    const rows = await this.#services(),
-      networks = this.options.networks.value,
-      hosts = this.options.hosts.value;
-    const found = [
-      ...rows.flatMap(({ service, problems }) =>
-        problems.map(({ what, fix }) => ({ where: service, what, fix, key: `${service} ${fix}` }))
-      ),
-      ...this.#ofHosts(hosts),
-      ...agentTroubles(
-        this.options.agents.said,
-        rows.flatMap(({ problems }) => problems.map(({ what }) => what)),
-      ),
-      ...networks.flatMap(({ name, problem, used, size }) => [
-        ...problem === undefined ? [] : [{
-          where: `network ${name}`,
-          href: networkHref(name),
-          what: problem,
-          fix: "put its record in etcd right, or delete the network",
-          key: `broken ${name}`,
-        }],
-        ...!size || (used ?? 0) < size ? [] : [{
-          where: `network ${name}`,
-          href: networkHref(name),
-          what: `no address is free: all ${size} of its range are in use`,
-          fix:
-            `give it a larger range with strand set network range4, or remove members: strand get members ${name}`,
-          key: `full ${name}`,
-        }],
-      ]),
-      ...storeProblems(this.cluster.nex).map((what) => ({
-        where: "names and addresses",
-        what,
-        fix: "docs/TROUBLE.md has it by this sentence",
-        key: what,
-      })),
-    ];
-    const seen = new Set(found.map(({ key }) => key));
-    for (const key of this.#since.keys()) if (!seen.has(key)) this.#since.delete(key);
-    const problems = found.flatMap(({ key, ...trouble }): Trouble[] => {
-      const since = this.#since.get(key) ?? now;
-      this.#since.set(key, since);
-      if (key.startsWith("behind ") && now - since < MAY_LAG) return [];
-      return [{ ...trouble, since: new Date(since).toISOString() }];
-    });
+    const { rows, networks, hosts, troubles } = await this.#look(now);
     return {
-      ok: problems.length === 0 && rows.every(({ ready }) => ready),
-      problems,
+      ok: troubles.length === 0 && rows.every(({ ready }) => ready),
+      total: troubles.length,
+      problems: grouped(troubles),
       warnings: rows.flatMap(({ service, warnings = [] }) =>
         warnings.map((what) => ({ where: service, what }))
       ),
@@ -135,28 +102,53 @@ export class FleetHealth {
     };
   }
 
-  #ofHosts(hosts: readonly HostRow[]) {
-    return hosts.flatMap(({ name, agent, behind, endpoints }) => {
-      const where = `host ${name}`, href = hostHref(name);
-      if (agent === "away" && endpoints > 0) {
-        return [{
-          where,
-          href,
-          what:
-            `its agent does not run, or cannot reach etcd: ${endpoints} endpoints stay as they are, and learn of no change`,
-          fix: `on ${name}: strand status agent`,
-          key: `away ${name}`,
-        }];
-      }
-      if (!behind || agent === "away") return [];
-      return [{
-        where,
-        href,
-        what: `it has not applied ${behind} endpoints that are in etcd`,
-        fix: `on ${name}: strand status agent`,
-        key: `behind ${name}`,
-      }];
+  /**
+   * All problems, or those of one kind, page by page. Throws Refusal "invalid" for a parameter that is not right.
+   *
+   * @param now In ms since the epoch.
+   */
+  async problems(parameters: URLSearchParams, now: number): Promise<TablePage<Trouble>> {
+    const kind = parameters.get("kind") ?? undefined;
+    if (kind !== undefined && !TROUBLE_KINDS.some((known) => known === kind)) {
+      throw invalid(`kind: "${kind}" is none; known are ${TROUBLE_KINDS.join(", ")}`);
+    }
+    const { troubles } = await this.#look(now);
+    const wanted = kind === undefined ? troubles : troubles.filter((trouble) => trouble.kind === kind);
+    return new TablePage(problemsTable(now), wanted, parameters);
+  }
+
+  /** Finds what is wrong now, and since when that is known. */
+  async #look(now: number) {
+    const rows = await this.#services(),
+      networks = this.options.networks.value,
+      hosts = this.options.hosts.value;
+    const found: Found[] = [
+      ...rows.flatMap(({ service, problems }) =>
+        problems.map(({ what, fix }) => ({
+          kind: "service" as const,
+          where: service,
+          what,
+          fix,
+          key: `${service} ${fix}`,
+        }))
+      ),
+      ...troublesOfHosts(hosts),
+      ...agentTroubles(
+        this.options.agents.said,
+        rows.flatMap(({ problems }) => problems.map(({ what }) => what)),
+      ),
+      ...troublesOfNetworks(networks),
+      ...troublesOfNames(this.cluster.nex),
+    ];
+    const seen = new Set(found.map(({ key }) => key));
+    for (const key of this.#since.keys()) if (!seen.has(key)) this.#since.delete(key);
+    const troubles = found.flatMap(({ key, ...trouble }): Trouble[] => {
+      const since = this.#since.get(key) ?? now;
+      this.#since.set(key, since);
+      if (trouble.kind === "behind" && now - since < MAY_LAG) return [];
+      return [{ ...trouble, since: new Date(since).toISOString() }];
     });
+    return { rows, networks, hosts, troubles };
   }
 
   async #services(): Promise<ServiceStatus[]> {

@@ -23,7 +23,7 @@ export interface RateRow {
   readonly rates: readonly (number | null)[];
 }
 
-type Problem = Omit<Trouble, "since">;
+type Problem = Omit<Trouble, "since" | "kind">;
 
 export interface RatesModel {
   /** How long an interval is, in seconds, and how many are kept. */

@@ -1,6 +1,6 @@
 /** The matrix of which host reaches which other one over VXLAN, by the probes of their agents. */
 import type { HostAnswer } from "../agents.ts";
-import type { Trouble } from "./trouble.ts";
+import type { Found } from "./problems.ts";
 import { hostHref } from "../links.ts";
 
 /** The most hosts of which the matrix is drawn. */
@@ -22,10 +22,9 @@ export function matrixOf(said: ReadonlyMap<string, HostAnswer>): Matrix | undefi
   return { hosts, reached: hosts.map((from) => hosts.map((to) => said.get(from)?.reaches.get(to))) };
 }
 
-type Found = Omit<Trouble, "since"> & { readonly key: string };
-
 /** The problems that agents report, once where several hosts have the same. @param known Sentences that are shown already. */
 export function agentTroubles(said: ReadonlyMap<string, HostAnswer>, known: readonly string[]): Found[] {
+  const kind = "agent" as const;
   const shown = new Set(known.map(alike));
   const all = [...said].flatMap(([host, { problems }]) =>
     problems.filter(({ what }) => !shown.has(alike(what))).map((problem) => ({ host, ...problem }))
@@ -35,10 +34,10 @@ export function agentTroubles(said: ReadonlyMap<string, HostAnswer>, known: read
     if (!first) return [];
     const { host, what, fix } = first;
     if (!others.length) {
-      return [{ where: `host ${host}`, href: hostHref(host), what, fix, key: `${host} ${key}` }];
+      return [{ kind, where: `host ${host}`, href: hostHref(host), what, fix, key: `${host} ${key}` }];
     }
     const names = hosts.slice(0, 5).join(", ") + (hosts.length > 5 ? ` and ${hosts.length - 5} more` : "");
-    return [{ where: `${hosts.length} hosts`, href: "/hosts", what: `${names}: ${what}`, fix, key }];
+    return [{ kind, where: `${hosts.length} hosts`, href: "/hosts", what: `${names}: ${what}`, fix, key }];
   });
 }
 
