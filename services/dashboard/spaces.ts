@@ -7,6 +7,7 @@ import type { SandRecord } from "../store/sand_records.ts";
 import type { Change, Entry } from "../store/types.ts";
 
 type One = Entry<SandRecord>;
+type Listener = (changes: readonly Change<SandRecord>[]) => void;
 
 /** A view of the records and names of all networks, without their contents. */
 export function networksView(mirror: Viewed, keys: SandKeys): OverlayView {
@@ -27,13 +28,14 @@ export class NetworkIndexes {
   /** Lists, which are shorter than sets; a change is one of few hundred in most networks. */
   readonly #entries = new Map<string, One[]>();
   /** The one that was looked at last: an index takes several times as much memory as the records. */
-  #last: { readonly network: string; readonly space: Space } | undefined;
+  #last: { readonly network: string; readonly view: OverlayView; readonly tell: Listener } | undefined;
 
   constructor(private readonly mirror: Viewed, private readonly keys: SandKeys) {}
 
-  /** Takes a change of a network's contents. */
-  take(network: string, { before, after }: Change<SandRecord>): void {
-    if (this.#last?.network === network) this.#last = undefined;
+  /** Takes a change of a network's contents. The index that is there takes it too: that of a large network takes long to make. */
+  take(network: string, change: Change<SandRecord>): void {
+    const { before, after } = change;
+    if (this.#last?.network === network) this.#last.tell([change]);
     let entries = this.#entries.get(network);
     if (!entries) this.#entries.set(network, entries = []);
     const at = before ? entries.indexOf(before) : entries.length;
@@ -44,10 +46,17 @@ export class NetworkIndexes {
 
   /** The contents of a network; empty for an unknown one. */
   of(network: string): Space {
-    if (this.#last?.network === network) return this.#last.space;
-    const space = this.#made(network, this.#entries.get(network) ?? []);
-    this.#last = { network, space };
-    return space;
+    if (this.#last?.network !== network) {
+      const entries = this.#entries.get(network) ?? [];
+      let tell: Listener = () => {};
+      const subscribe = (listener: Listener) => {
+        tell = listener;
+        return () => {};
+      };
+      const view = new OverlayView({ ...partOf(this.mirror, () => entries.values()), subscribe }, this.keys);
+      this.#last = { network, view, tell };
+    }
+    return this.#last.view.space(network);
   }
 
   /**

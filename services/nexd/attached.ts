@@ -10,6 +10,7 @@ import type { OverlayView } from "../overlay/view.ts";
 import {
   addHosts,
   endpointTo,
+  HostsBehind,
   type HostState,
   hostTo,
   noHostState,
@@ -43,7 +44,7 @@ export class AttachedMachines {
   endpoints(network: string): Promise<MessageInput<Endpoint>[]> {
     return this.#reading(network, (networks) =>
       networks.flatMap(({ name, space }) => {
-        const hosts = reportsOf(space);
+        const hosts = new HostsBehind(reportsOf(space));
         return sorted(space).map((endpoint) => endpointTo(name, space, endpoint, hosts));
       }));
   }

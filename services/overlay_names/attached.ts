@@ -19,19 +19,48 @@ export function reportsOf(space: Space): Reports {
   return reports;
 }
 
+/** The hosts of a network in the order of what they have applied: they are asked for each of many endpoints which are behind. */
+export class HostsBehind {
+  readonly count: number;
+  /** Hosts that do not say. The list is shared by all endpoints, as are those of {@link before}. */
+  readonly silent: string[];
+  /** The others, and the revisions that they have applied, ascending. */
+  readonly #hosts: readonly (readonly [host: string, applied: number])[];
+  /** By how many are behind. */
+  readonly #lists = new Map<number, string[]>([[0, []]]);
+
+  constructor(reports: Reports) {
+    this.count = reports.size;
+    this.silent = [...reports].flatMap(([host, applied]) => applied === undefined ? host : []).sort();
+    this.#hosts = [...reports].flatMap(([host, applied]) =>
+      applied === undefined ? [] : [[host, applied] as const]
+    )
+      .sort(([, a], [, b]) => a - b);
+  }
+
+  /** The hosts that have not applied a revision. */
+  before(revision: number): string[] {
+    let low = 0, high = this.#hosts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#hosts[middle]?.[1] ?? 0) < revision) low = middle + 1;
+      else high = middle;
+    }
+    let list = this.#lists.get(low);
+    if (!list) this.#lists.set(low, list = this.#hosts.slice(0, low).map(([host]) => host).sort());
+    return list;
+  }
+}
+
 /** An endpoint with the hosts that have applied it, and those that have not. @param net The name of its network. */
 export function endpointTo(
   net: string,
   space: Space,
   endpoint: OverlayEndpoint,
-  hosts: Reports,
+  hosts: HostsBehind,
 ): MessageInput<Endpoint> {
   const { id, address, mac, host, vtep, record, active, modified } = endpoint;
-  const pending: string[] = [], silent: string[] = [];
-  for (const [host, applied] of hosts) {
-    if (applied === undefined) silent.push(host);
-    else if (applied < modified) pending.push(host);
-  }
+  const pending = hosts.before(modified), { silent } = hosts;
   return {
     id,
     net,
@@ -43,10 +72,10 @@ export function endpointTo(
     kind: kindOf(record),
     expires: timeOf(expiryOf(record)),
     active,
-    hosts: hosts.size,
-    applied: hosts.size - pending.length - silent.length,
-    pending: pending.sort(),
-    silent: silent.sort(),
+    hosts: hosts.count,
+    applied: hosts.count - pending.length - silent.length,
+    pending,
+    silent,
   };
 }
 

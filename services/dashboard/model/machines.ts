@@ -2,7 +2,7 @@
 import { Ip } from "../../common/ip.ts";
 import type { Member } from "../../nex/member.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
-import { endpointTo, sorted } from "../../overlay_names/attached.ts";
+import { endpointTo, HostsBehind, sorted } from "../../overlay_names/attached.ts";
 import { ownName } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster.ts";
 import { summaryOf } from "./summary.ts";
@@ -59,12 +59,16 @@ function machinesWith(
   return space ? attached(cluster, network, now, fits, space) : [];
 }
 
+/** The most hexadecimal digits of a MAC. */
+const MAC_DIGITS = 12;
+
 /** True for the text of a record, see {@link OverlayNetwork.some}, which may have another text in it. */
-function mayHave(text: string): (record: string) => boolean {
+export function mayHave(text: string): (record: string) => boolean {
   const wanted = JSON.stringify(text).slice(1, -1), bare = text.replace(/[:-]/g, "");
-  // A MAC may be written in other ways than it is shown.
-  const isMac = /^[\da-f:-]+$/.test(text);
-  return (record) => record.includes(wanted) || isMac && record.replace(/[:-]/g, "").includes(bare);
+  if (bare.length > MAC_DIGITS || !/^[\da-f]*$/.test(bare)) return (record) => record.includes(wanted);
+  // A MAC may be written in other ways than it is shown. One search is much faster than a copy of each record without its marks.
+  const anyWay = new RegExp([...bare].join("[:-]*"));
+  return (record) => anyWay.test(record);
 }
 
 function members({ nex }: Cluster, { key }: LanNetwork, now: number, fits: Fits): Machine[] {
@@ -107,13 +111,13 @@ function attached(
   fits: Fits,
   space = network.space,
 ): Machine[] {
-  const { key, title } = network, hosts = summaryOf(cluster, network, now).hosts.reports();
+  const { key, title } = network, hosts = new HostsBehind(summaryOf(cluster, network, now).hosts.reports());
   const found: Machine[] = [], seen = new Set<string>();
   for (const endpoint of sorted(space)) {
     const { mac, address, id, record } = endpoint, name = ownName(space, endpoint);
     if (mac !== undefined) seen.add(mac);
     if (!fits(mac, address?.toString(), name, id, ...record.strand_aliases ?? [])) continue;
-    const machine = fromEndpoint(endpoint, endpointTo(key, space, endpoint, hosts), now);
+    const machine = fromEndpoint(endpoint, endpointTo(key, space, endpoint, hosts), hosts, now);
     found.push(title === key ? machine : { ...machine, networkTitle: title });
   }
   for (const [mac, { name = "", ip4 = "" }] of space.reservations) {
@@ -139,11 +143,12 @@ function attached(
 function fromEndpoint(
   { record, created, modified }: OverlayEndpoint,
   sent: ReturnType<typeof endpointTo>,
+  hosts: HostsBehind,
   now: number,
 ): Machine {
-  const { id = "", mac = "", applied = 0, hosts = 0, expires } = sent;
+  const { id = "", mac = "", applied = 0, expires } = sent, { count, silent } = hosts;
   const until = expires?.seconds ?? undefined, runs = until !== undefined && until * 1000 > now;
-  const told = hosts === 1 ? "host" : "hosts";
+  const told = count === 1 ? "host" : "hosts";
   return {
     network: sent.net ?? "",
     id: mac || id || "",
@@ -152,13 +157,13 @@ function fromEndpoint(
     aliases: record.strand_aliases ?? [],
     address: sent.address ?? "",
     kind: sent.kind ?? "",
-    state: !sent.active ? "inactive" : `on ${applied} of ${hosts} ${told}`,
+    state: !sent.active ? "inactive" : `on ${applied} of ${count} ${told}`,
     host: sent.host ?? "",
     vtep: sent.vtep ?? "",
     ...runs && { expires: timeOf(until) },
     endpoint: id ?? "",
-    pending: (sent.pending ?? []).flatMap((host) => host ?? []),
-    silent: (sent.silent ?? []).flatMap((host) => host ?? []),
+    pending: hosts.before(modified),
+    silent,
     details: {
       ...record.strand_port && { "port of its host": record.strand_port },
       ...record.target_netns_path && { "network namespace": record.target_netns_path },
