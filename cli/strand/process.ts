@@ -171,7 +171,8 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     // This does not wait for the end of the output: a detached process may keep the streams open.
     for (const stream of streams) stream.close();
     const wrote = streams.map(({ text }) => text.trim().slice(-LAST)).filter(Boolean).join("\n");
-    const were = family.map(({ was }) => was).join(", ");
+    const were = family.map(({ was }) => was).join(", ") ||
+      "it has ended, but another process has its output open";
     const last = wrote ? `; it wrote:\n${wrote}` : "";
     throw new Error(`${command.join(" ")}: ended after ${timeout} ms, which is all it had (${were})${last}`);
   });
@@ -192,7 +193,7 @@ interface Stopped {
 /** Stops a process and its descendants, so that none starts another one meanwhile. Orphaned descendants are not found. */
 function stoppedFamily(pid: number): Stopped[] {
   try {
-    const was = lookOf(Deno.readTextFileSync(`/proc/${pid}/stat`));
+    const was = lookOf(pid);
     signal(pid, "SIGSTOP");
     // Each of its threads has children of its own.
     const children = [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
@@ -205,12 +206,24 @@ function stoppedFamily(pid: number): Stopped[] {
   }
 }
 
-/** Says by its /proc/PID/stat whether a process waited or worked, and how much it had worked. */
-function lookOf(stat: string): string {
+/**
+ * Says whether a process waited or worked, in which function of the kernel, and how much it had worked. An event loop that waits
+ * for events is in another one than a thread that waits for a lock.
+ */
+function lookOf(pid: number): string {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
   const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const seconds = (Number(fields[10]) + Number(fields[11])) / 100;
-  return `${name}: ${state} after ${seconds.toFixed(1)} s of processor time`;
+  return `${name}: ${state} in ${kernelFunction(pid)} after ${seconds.toFixed(1)} s of processor time`;
+}
+
+function kernelFunction(pid: number): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/wchan`);
+  } catch {
+    return "?"; // Some kernels do not tell.
+  }
 }
 
 function signal(pid: number, name: Deno.Signal): void {

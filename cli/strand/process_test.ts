@@ -34,7 +34,20 @@ Deno.test("run() tells of a command whose time is up what it wrote, and whether 
   const command = ["sh", "-c", "echo first; echo second >&2; sleep 100"];
   await assert.rejects(
     run(command, { timeout: 500 }),
-    /had \(sh: S after 0\.\d s of processor time, sleep: S after [^)]*\); it wrote:\nfirst\nsecond$/,
+    /had \(sh: S in \w+ after 0\.\d s of processor time, sleep: S in \w+ after [^)]*\); it wrote:\nfirst\nsecond$/,
+  );
+});
+
+Deno.test("run() tells of a command that has ended while another process has its output open", async () => {
+  const command = ["sh", "-c", "setsid sleep 30 & echo $!; echo done"];
+  const { message } = await run(command, { timeout: 500 }).then(
+    () => assert.fail("its output ended"),
+    (error) => error,
+  );
+  Deno.kill(Number(/^\d+$/m.exec(message)?.[0]), "SIGKILL");
+  assert.match(
+    message,
+    /had \(it has ended, but another process has its output open\); it wrote:\n\d+\ndone$/,
   );
 });
 
