@@ -158,7 +158,7 @@ export class StoreCommitter implements Committer {
     using limit = new TimeLimit(MOVE_MS);
     const late = limit.signal;
     await this.#fence.passed(fence.modRevision, late).catch((reason) => {
-      if (!late.aborted) throw reason;
+      if (!late.aborted && !(reason instanceof Refusal)) throw reason;
       throw new Refusal(
         "unavailable",
         `${error.message}: the change may or may not have been made, and may still be`,

@@ -57,14 +57,14 @@ export class Fence {
 
   /**
    * Resolves when no transaction that compares that mod revision can be applied any more. The attempts go on until that is
-   * so: `signal` only ends this call's wait.
+   * so, or the fence is closed: then this throws Refusal. `signal` only ends this call's wait.
    */
   async passed(modRevision: number, signal: AbortSignal): Promise<void> {
     this.left(modRevision);
     await abortable(this.#settle(), signal);
   }
 
-  /** Resolves when every unknown outcome is settled; usually there is none. */
+  /** Resolves when every unknown outcome is settled; usually there is none. Throws Refusal when the fence is closed. */
   async settled(signal: AbortSignal): Promise<void> {
     if (this.#settling) await abortable(this.#settling, signal);
   }
@@ -90,6 +90,7 @@ export class Fence {
         await delay(wait * (0.5 + Math.random() / 2), AbortSignal.any([signal, written]));
       }
     }
+    throw new Refusal("unavailable", "the store is being closed");
   }
 
   async #write(): Promise<Guard> {

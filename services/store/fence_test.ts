@@ -78,3 +78,15 @@ Deno.test("many answers that were lost at once cost an etcd that is away no more
   assert.equal(calls.length, before);
   fence.close();
 });
+
+Deno.test("what waits for an unknown outcome is refused when the store is closed, and is not told that it is settled", async () => {
+  const { state, fence } = setUp();
+  const { modRevision } = await fence.held();
+  state.fails = away;
+  const signal = new AbortController().signal;
+  const passed = fence.passed(modRevision, signal), settled = fence.settled(signal);
+  fence.close();
+  await assert.rejects(passed, /^Refusal: the store is being closed$/);
+  await assert.rejects(settled, /^Refusal: the store is being closed$/);
+  await assert.rejects(fence.passed(modRevision, signal), /^Refusal: the store is being closed$/);
+});
