@@ -118,6 +118,23 @@ export function newRates(table: NftTable, name: string, type: number, length: nu
   ]);
 }
 
+/**
+ * A set of 32-bit keys for `isCrowding()` of nftables_expressions.ts, which forgets keys without a connection.
+ * @param id As in {@link newSet}. @param most Keys of the set.
+ */
+export function newCrowds(table: NftTable, name: string, type: number, id: number, most: number): Request {
+  return request(table, `add set ${name}`, NEWSET, NLM_F_CREATE, [
+    [1, text(table.name)],
+    [2, text(name)],
+    [3, bytesOf32(NFT_SET_EVAL)],
+    [4, bytesOf32(type)],
+    [5, bytesOf32(4)],
+    [9, [[1, bytesOf32(most)]]],
+    [10, bytesOf32(id)],
+    [13, HOST_ORDER],
+  ]);
+}
+
 /** A chain at a place in a packet's way: in the family bridge, frames pass `prerouting` before the bridge learns from them. */
 export function newChain(table: NftTable, name: string, hook: Hook): Request {
   const type = text(hook.type ?? "filter");

@@ -119,7 +119,7 @@ export function loadConnectionStatus(): Expression {
 export const REDIRECTED = 0x20;
 
 /** Bits of {@link loadConnectionState}. */
-export const ESTABLISHED = 2, RELATED = 4;
+export const ESTABLISHED = 2, RELATED = 4, NEW = 8;
 
 /** Gives the packet the address of the interface that it leaves by, in a chain of type `nat`. */
 export function masquerade(): Expression {
@@ -145,17 +145,44 @@ export function clampSegments(): Expression[] {
  * @param burst How many may come at once beyond the rate.
  */
 export function isOver(set: string, perSecond: number, burst: number): Expression {
-  const limit: Attribute[] = [
+  return ["dynset", [
+    [1, text(set)],
+    [3, bytesOf32(1)],
+    [4, bytesOf32(FIRST)],
+    [7, [[1, text("limit")], [2, overRate(perSecond, burst)]]],
+  ]];
+}
+
+/** Goes on with the rule where there are more than this of all that comes to it. @param burst As in {@link isOver}. */
+export function isBeyondRate(perSecond: number, burst: number): Expression {
+  return ["limit", overRate(perSecond, burst)];
+}
+
+function overRate(perSecond: number, burst: number): Attribute[] {
+  return [
     [1, be64(perSecond)],
     [2, be64(1)],
     [3, bytesOf32(burst)],
     [4, bytesOf32(0)],
     [5, bytesOf32(1)],
   ];
+}
+
+/** Goes on with the rule for a packet of one more connection than these that have come to it and are open. */
+export function isBeyond(connections: number): Expression {
+  return ["connlimit", overCount(connections)];
+}
+
+/** Goes on as {@link isBeyond} for the key in the first register, whose connections are counted in a set of `newCrowds()`. */
+export function isCrowding(set: string, connections: number): Expression {
   return ["dynset", [
     [1, text(set)],
-    [3, bytesOf32(1)],
+    [3, bytesOf32(0)],
     [4, bytesOf32(FIRST)],
-    [7, [[1, text("limit")], [2, limit]]],
+    [7, [[1, text("connlimit")], [2, overCount(connections)]]],
   ]];
+}
+
+function overCount(connections: number): Attribute[] {
+  return [[1, bytesOf32(connections)], [2, bytesOf32(1)]];
 }

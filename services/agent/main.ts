@@ -34,6 +34,7 @@ import { GatewayDhcp } from "./gateway/dhcp.ts";
 import { LeaseSweeper } from "./gateway/lease_sweeper.ts";
 import { Gateways } from "./gateway/gateways.ts";
 import { HeldAddresses } from "./reconcile/held_addresses.ts";
+import { connectionLimits } from "./kernel/egress_limits.ts";
 import { HostKernel } from "./kernel/host.ts";
 import { Notifications } from "./kernel/notifications.ts";
 import { guardedBy } from "./store_guard/name_claim.ts";
@@ -165,6 +166,11 @@ export function main(args: string[]): Promise<number> {
       },
       checksumOffload: settings.checksumOffload,
       broadcastLimit: settings.broadcastLimit,
+      egressLimits: connectionLimits(settings.egressConnections),
+      onUnlimited: (reason) =>
+        log.warn(
+          `connections of networks with egress are not limited on this host, whose kernel does not count them: ${reason}`,
+        ),
       notifications,
       onUncontained: (reason) =>
         log.warn(
@@ -258,7 +264,7 @@ export function main(args: string[]): Promise<number> {
     reportHealth(daemon, context, { workers, underlay, gateways, ports, admission: dhcp.admission });
     reportContainment(daemon, context, workers);
     reportVteps(daemon, context, vteps);
-    reportEgress(daemon, egress);
+    reportEgress(daemon, egress, context, workers);
     reportPeers(daemon, prober, settings.vxlanPort);
     storeGuard.verify();
     running.storeGuard = storeGuard;

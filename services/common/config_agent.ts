@@ -48,6 +48,8 @@ export interface AgentConfig {
   readonly transferSubnet: Cidr;
   /** How many frames of broadcast and multicast a port may send to other hosts in a second. */
   readonly broadcastLimit: number;
+  /** Connections to the world that a network may have open on this host; undefined: by the size of the host's table. */
+  readonly egressConnections: number | undefined;
   /** True: machines of networks with egress may open connections to etcd and to the API of the agent. */
   readonly egressControlPlane: boolean;
   /** The firewall of another program that is made to let the networks' packets pass. */
@@ -106,6 +108,7 @@ export function agentConfig(
     vxlanPort: agent["vxlan-port"],
     transferSubnet: agent["transfer-subnet"],
     broadcastLimit: agent["broadcast-limit"],
+    egressConnections: agent["egress-connections"],
     egressControlPlane: agent["egress-control-plane"],
     firewall: agent.firewall,
     docker: agent.docker,

@@ -297,6 +297,7 @@ Deno.test("every key has one kind of variable: STRAND_… or those of SAND", () 
     "agent.vxlan-port",
     "agent.transfer-subnet",
     "agent.broadcast-limit",
+    "agent.egress-connections",
     "agent.egress-control-plane",
     "agent.firewall",
     "agent.docker.spec",

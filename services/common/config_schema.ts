@@ -65,6 +65,7 @@ export const MOST_METRICS = 64;
 /** The text becomes part of a path, or of a key in etcd. */
 const segment = z.string().regex(/^[^\s/]*$/, { error: "has a space or a slash in it" });
 
+const connections = "is not a number of connections from 16 to 16777216";
 const frames = "is not a number of frames a second from 1 to 100000";
 
 /** A range for addresses that stay on the host. */
@@ -146,6 +147,8 @@ export const schema = z.strictObject({
     "vxlan-port": portNumber.default(4789),
     "transfer-subnet": transferSubnet.prefault("169.254.192.0/18"),
     "broadcast-limit": z.int().min(1, { error: frames }).max(100_000, { error: frames }).default(500),
+    "egress-connections": z.int().min(16, { error: connections }).max(16_777_216, { error: connections })
+      .optional(),
     "egress-control-plane": z.boolean().default(false),
     firewall: z.enum(["docker-user"]).optional(),
     "max-vni": z.int().min(1, { error: vni }).max(16777215, { error: vni }).default(999999),

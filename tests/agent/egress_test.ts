@@ -45,6 +45,25 @@ head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 36, 0, 0, 64, 17, 0, socket.inet_at
 s.sendto(head + udp, (target, 0))
 `;
 
+/** Opens connections one after another until one fails, prints how many it has, and holds them. */
+const HOLD = `
+import socket, sys, time
+held = []
+try:
+    while len(held) < int(sys.argv[2]):
+        held.append(socket.create_connection((sys.argv[1], 8053), timeout=1))
+except OSError: pass
+print("holds", len(held), flush=True)
+time.sleep(600)
+`;
+
+/** Sends datagrams from so many ports, each of which is answered. */
+const MANY = `
+import socket, sys
+for i in range(int(sys.argv[2])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s: s.sendto(b"many", (sys.argv[1], 8053))
+`;
+
 const nft = (host: OverlayHost, command: string) =>
   host.host.run(["nft", ...command.split(" ")], { mayFail: true });
 /** The rules of the host without those for VXLAN, which are there with any network. */
@@ -300,6 +319,53 @@ Deno.test("machines of networks with egress reach the world through their own ho
     assert.equal(await rules(h1), stdout);
     await fetches(db, h1.ip);
   });
+
+  await t.step(
+    "a machine, and a network, hold as many connections as they may, and others keep theirs",
+    async () => {
+      await h1.kill();
+      await h1.start({ STRAND_AGENT_EGRESS_CONNECTIONS: "64" });
+      const limited = async () =>
+        /ct count over 64/.test((await inside(h1, blue.id, "nft", "list", "ruleset")).stdout);
+      await until("the rules count connections", limited);
+      const tracked = async () => {
+        const file = "/proc/net/nf_conntrack", { stdout } = await h1.host.run(["cat", file]);
+        return stdout.split("\n").filter((line) =>
+          line.includes(`dst=${WORLD}`) && !/TIME_WAIT|CLOSE/.test(line)
+        ).length;
+      };
+      const hold = async ({ container }: Attached) => {
+        const process = container.spawn(["python3", "-c", HOLD, WORLD, "100"]);
+        return { process, count: Number(/holds (\d+)/.exec(await process.line(/holds/))?.[1]) };
+      };
+      const first = await hold(web);
+      assert.equal(first.count, 16);
+      assert.equal(await fetched(web, WORLD, 1), "");
+      const second = await routed(await h1.attach(blue.id));
+      await fetches(second, h1.ip);
+      // Whatever it sends, and from whichever port, it has no more of the host's table.
+      await web.container.run(["python3", "-c", MANY, WORLD, "3000"]);
+      assert.ok(await tracked() <= 64, `${await tracked()} connections`);
+      await fetches(second, h1.ip);
+      const others = [second];
+      for (let i = 0; i < 4; i++) others.push(await routed(await h1.attach(blue.id)));
+      const holding = await Promise.all(others.map(hold)),
+        sum = holding.reduce((all, { count }) => all + count, 0);
+      assert.ok(sum + first.count <= 64 && sum + first.count > 55, `${sum} + ${first.count}`);
+      await web.container.run(["python3", "-c", SPOOF, web.address, WORLD]);
+      assert.equal(await fetched(others[4]!, WORLD, 1), "");
+      await fetches(db, h1.ip);
+      const told = /machines of network \S+ open more connections to the world than they may/;
+      await until("status says so", async (see) => told.test(see((await h1.strand(["status"])).stdout)));
+      assert.match((await h1.api.status("/metrics")).body, /^agent_egress_refused_total [1-9]/m);
+      for (const { process } of [first, ...holding]) await process.stop("SIGKILL");
+      await until("they may have others again", async () => await fetched(web, WORLD, 1) === h1.ip);
+      for (const { endpoint } of others) await h1.api.deleteEndpoint(endpoint.id);
+      await h1.kill();
+      await h1.start();
+      await until("the rules are the usual ones again", async () => !await limited());
+    },
+  );
 
   await t.step("strand attach gives a namespace its default route, which comes back with it", async () => {
     const container = await h1.container(), from = { container };

@@ -1,13 +1,23 @@
 /** Reports in `strand status` the state of networks with egress, whose machines reach the world. */
 import type { Daemon } from "../../common/daemon.ts";
-import { counters } from "../../common/metrics.ts";
+import { Counter, counters } from "../../common/metrics.ts";
+import { messageOf } from "../../common/refusal.ts";
+import type { Context } from "../context.ts";
+import type { Workers } from "../reconcile/networks.ts";
 import type { HostEgress } from "./host_egress.ts";
+import { RefusedConnections } from "./refused_connections.ts";
+
+/** How often the networks' counters are read without a scrape, in ms. */
+const EVERY = 10_000;
 
 /** Adds what another program's firewall drops, and what this host does not forward. */
 export function reportEgress(
   daemon: Daemon,
   egress: Pick<HostEgress, "blockers" | "failure" | "guards" | "packets">,
+  context: Context,
+  workers: Pick<Workers, "all">,
 ): void {
+  reportRefused(daemon, context, workers);
   daemon.check(() => {
     const [blocker] = egress.blockers;
     return blocker && {
@@ -54,4 +64,50 @@ export function reportEgress(
       }]
       : []
   );
+}
+
+function reportRefused(daemon: Daemon, { view, log, kernel }: Context, workers: Pick<Workers, "all">): void {
+  const refused = new RefusedConnections(() => workers.all());
+  const read = () => {
+    try {
+      refused.read(performance.now());
+    } catch (error) {
+      log.debug(`the counters of egress cannot be read: ${messageOf(error)}`);
+    }
+  };
+  const timer = setInterval(read, EVERY);
+  daemon.defer("egress' counters", () => clearInterval(timer));
+  daemon.check(() =>
+    kernel.unlimited === undefined ? undefined : {
+      what:
+        "a machine of a network with egress can use up the host's connections, which this kernel does not count: " +
+        kernel.unlimited,
+      fix: "load or build nf_tables with NFT_CONNLIMIT and NFT_LIMIT, and restart the agent",
+      blocks: false,
+    }
+  );
+  daemon.check(() => {
+    const [first, ...others] = refused.recent(performance.now());
+    if (first === undefined) return undefined;
+    return {
+      what:
+        `machines of network ${
+          view.network(first)?.name ?? first
+        } open more connections to the world than they may` +
+        (others.length ? `; so do those of ${others.length} more networks` : ""),
+      fix: "find the machine that does: docs/TROUBLE.md says how; or raise agent.egress-connections",
+      blocks: false,
+    };
+  });
+  new Counter({
+    name: "agent_egress_refused_total",
+    help:
+      "Packets that would have opened more connections to the world than a network with egress, or a machine of it, may have open.",
+    registers: [daemon.metrics],
+    collect() {
+      read();
+      this.reset();
+      this.inc(refused.total);
+    },
+  });
 }

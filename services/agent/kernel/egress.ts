@@ -38,6 +38,7 @@ import {
 import type { Netlink, Request } from "../../../ffi/netlink.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { type EgressRules, UPLINK } from "../../overlay/state.ts";
+import { BEYOND_LIMIT, type ConnectionLimits, limitRules, limitSets } from "./egress_limits.ts";
 import type { NetworkNamespace } from "./network_namespace.ts";
 import type { NftablesSockets } from "./nftables_sockets.ts";
 
@@ -98,7 +99,10 @@ export const clamp: Rule = [
 const ACCEPT = end("accept"), DROP = end("drop");
 const FROM_HOST = cameBy(UPLINK), TO_HOST = leavesBy(UPLINK);
 
-function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
+type Made = Exclude<EgressRules, "edited">;
+
+/** @param limits Undefined: the kernel cannot count connections. */
+function chainsFor(rules: Made, limits: ConnectionLimits | undefined): Chain[] {
   return [
     {
       name: "input",
@@ -111,6 +115,7 @@ function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
       rules: [
         clamp,
         [...TO_HOST, ...isOfNone, DROP],
+        ...limits ? limitRules(TO_HOST, limits) : [],
         [...FROM_HOST, ...isAnswer, ACCEPT],
         ...rules === "closed" ? [[...FROM_HOST, DROP]] : [],
       ],
@@ -123,18 +128,21 @@ function chainsFor(rules: Exclude<EgressRules, "edited">): Chain[] {
   ];
 }
 
-const CHAINS = { closed: chainsFor("closed"), routed: chainsFor("routed") } as const;
-
-/** The requests that create a table. @param replaces True: an existing one is replaced. @param counters Its rules' counters. */
+/**
+ * The requests that create a table. @param replaces True: an existing one is replaced. @param counters Its rules' counters.
+ * @param sets The requests for its rules' sets.
+ */
 export function tableOf(
   chains: readonly Chain[],
   replaces: boolean,
   counters: readonly string[] = [],
+  sets: readonly Request[] = [],
 ): Request[] {
   return [
     ...replaces ? [deleteTable(EGRESS_TABLE)] : [],
     newTable(EGRESS_TABLE),
     ...counters.map((name) => newCounter(EGRESS_TABLE, name)),
+    ...sets,
     ...chains.flatMap(({ name, hook, rules }) => [
       newChain(EGRESS_TABLE, name, hook),
       ...rules.map((rule) => newRule(EGRESS_TABLE, name, rule)),
@@ -152,17 +160,34 @@ export async function isTableOf(netlink: Netlink, chains: readonly Chain[]): Pro
   return true;
 }
 
+const UNLIMITED = { closed: chainsFor("closed", undefined), routed: chainsFor("routed", undefined) } as const;
+
 /** The tables in the networks' namespaces. */
 export class EgressTables {
-  constructor(private readonly sockets: NftablesSockets) {}
+  /** Why connections are not limited; undefined: they are, as far as is known. */
+  unlimited: string | undefined;
+  readonly #limited: Readonly<Record<Made, readonly Chain[]>>;
+
+  /** @param onUnlimited Called once, when the kernel turns out to count no connections. */
+  constructor(
+    private readonly sockets: NftablesSockets,
+    limits: ConnectionLimits,
+    private readonly onUnlimited: (reason: string) => void = () => {},
+  ) {
+    this.#limited = { closed: chainsFor("closed", limits), routed: chainsFor("routed", limits) };
+  }
+
+  get #chains(): Readonly<Record<Made, readonly Chain[]>> {
+    return this.unlimited === undefined ? this.#limited : UNLIMITED;
+  }
 
   /** The rules of a network's namespace; undefined: there is no such table. */
   async read(namespace: NetworkNamespace): Promise<EgressRules | undefined> {
     try {
       return await this.sockets.use(namespace, false, async (netlink) => {
-        const isClosed = await isTableOf(netlink, CHAINS.closed);
+        const { closed, routed } = this.#chains, isClosed = await isTableOf(netlink, closed);
         if (isClosed === undefined) return undefined;
-        return isClosed ? "closed" : await isTableOf(netlink, CHAINS.routed) ? "routed" : "edited";
+        return isClosed ? "closed" : await isTableOf(netlink, routed) ? "routed" : "edited";
       });
     } catch (error) {
       if (isUnsupported(error)) return undefined;
@@ -170,11 +195,29 @@ export class EgressTables {
     }
   }
 
-  carryOut(namespace: NetworkNamespace, op: EgressOp): Promise<void> {
-    const requests = op.op === "egress-remove"
-      ? [deleteTable(EGRESS_TABLE)]
-      : tableOf(CHAINS[op.rules], op.replaces);
+  async carryOut(namespace: NetworkNamespace, op: EgressOp): Promise<void> {
     const removes = op.op === "egress-remove" || op.replaces;
-    return this.sockets.use(namespace, removes, (netlink) => commit(netlink, requests));
+    const carryOut = (requests: readonly Request[]) =>
+      this.sockets.use(namespace, removes, (netlink) => commit(netlink, requests));
+    if (op.op === "egress-remove") return await carryOut([deleteTable(EGRESS_TABLE)]);
+    const make = () => {
+      const isLimited = this.unlimited === undefined;
+      const counters = isLimited ? [BEYOND_LIMIT] : [], sets = isLimited ? limitSets(EGRESS_TABLE) : [];
+      return carryOut(tableOf(this.#chains[op.rules], op.replaces, counters, sets));
+    };
+    try {
+      await make();
+    } catch (error) {
+      if (!isUnsupported(error) || this.unlimited !== undefined) throw error;
+      this.unlimited = error.message;
+      try {
+        await make();
+      } catch (other) {
+        // It lacks more than that.
+        this.unlimited = undefined;
+        throw other;
+      }
+      this.onUnlimited(error.message);
+    }
   }
 }

@@ -8,6 +8,7 @@ import type { RouteState } from "../../overlay/state.ts";
 import { BroadcastTables } from "./broadcast.ts";
 import { Containment } from "./containment.ts";
 import { EgressTables } from "./egress.ts";
+import { type ConnectionLimits, connectionLimits } from "./egress_limits.ts";
 import { NetworkKernel } from "./network.ts";
 import type { Notifications } from "./notifications.ts";
 import { NamespaceGone, NetworkNamespace } from "./network_namespace.ts";
@@ -26,6 +27,10 @@ export interface KernelHostOptions {
   readonly notifications?: Notifications;
   /** How many frames of broadcast a port may send to other hosts in a second. Default 500. */
   readonly broadcastLimit?: number;
+  /** Connections to the world that may be open. Default: by the size of the host's table. */
+  readonly egressLimits?: ConnectionLimits;
+  /** Called once when this kernel turns out to be unable to limit these, with the reason. */
+  readonly onUnlimited?: (reason: string) => void;
   /** Called once when this kernel turns out to be unable to check frames from ports, with the reason. */
   readonly onUncontained?: (reason: string) => void;
 }
@@ -78,7 +83,7 @@ export class HostKernel implements Disposable {
     this.#underlay = {
       tables,
       containment: this.containment,
-      egress: new EgressTables(tables),
+      egress: new EgressTables(tables, options.egressLimits ?? connectionLimits(), options.onUnlimited),
       broadcast: new BroadcastTables(tables, options.broadcastLimit ?? 500),
       get vtep() {
         return options.vtep;
@@ -86,6 +91,11 @@ export class HostKernel implements Disposable {
       checksumOffload: options.checksumOffload ?? true,
     };
     this.#notifications = options.notifications;
+  }
+
+  /** Why connections to the world are not limited; undefined: nothing is known against it. */
+  get unlimited(): string | undefined {
+    return this.#underlay.egress.unlimited;
   }
 
   /** Returns the part of a network; nothing is opened until it is used. */

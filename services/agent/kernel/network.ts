@@ -1,5 +1,6 @@
 /** One network's namespace on this host: its state is read, operations on it are carried out, and changes by others noticed. */
 import type { Netlink } from "../../../ffi/netlink.ts";
+import type { NftTable } from "../../../ffi/netlink_nftables.ts";
 import { deleteNeighbours } from "../../../ffi/netlink_neigh.ts";
 import { NftablesReader } from "../../../ffi/nftables_reader.ts";
 import { sendFrames } from "../../../ffi/packet.ts";
@@ -8,6 +9,8 @@ import { BRIDGE, type NetworkState, type VethState } from "../../overlay/state.t
 import { announcement } from "./announcement.ts";
 import { type IsTarget, KernelBatch } from "./carry_out.ts";
 import type { ForeignKind } from "./containment.ts";
+import { EGRESS_TABLE } from "./egress.ts";
+import { BEYOND_LIMIT } from "./egress_limits.ts";
 import { hostEndsOf } from "./host_end.ts";
 import type { NamespaceWatch, Notifications } from "./notifications.ts";
 import { NetworkNamespace } from "./network_namespace.ts";
@@ -100,11 +103,19 @@ export class NetworkKernel {
 
   /** How many frames from its ports have been counted by its rules, by kind; undefined without a namespace. */
   counted(): ReadonlyMap<ForeignKind, number> | undefined {
-    const { containment } = this.underlay, open = this.#watch?.openReader;
-    if (open) return containment.counted((table) => open.counters(table));
+    return this.#counting((read) => this.underlay.containment.counted(read));
+  }
+
+  /** How many packets were to open one connection to the world more than may be open; undefined without a namespace. */
+  refusedConnections(): number | undefined {
+    return this.#counting((read) => read(EGRESS_TABLE).get(BEYOND_LIMIT) ?? 0);
+  }
+
+  #counting<T>(take: (read: (table: NftTable) => ReadonlyMap<string, number>) => T): T | undefined {
+    const open = this.#watch?.openReader;
+    if (open) return take((table) => open.counters(table));
     using namespace = NetworkNamespace.openIfAny(this.path);
-    if (!namespace) return undefined;
-    return containment.counted((table) => this.#readNftables(namespace, (reader) => reader.counters(table)));
+    return namespace && take((table) => this.#readNftables(namespace, (reader) => reader.counters(table)));
   }
 
   /** Names of veth ends of this network in the host's namespace, including those of endpoints that are gone. */

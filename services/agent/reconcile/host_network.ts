@@ -206,6 +206,11 @@ export class HostNetwork {
     return frames && { rules, frames };
   }
 
+  /** How many packets were refused that would have opened more connections to the world than may be open. */
+  refusedConnections(): number | undefined {
+    return this.hasEgress ? this.kernel.refusedConnections() : undefined;
+  }
+
   /** Writes to etcd what was found or done on this host. */
   commit(plan: () => Plan | undefined): Promise<unknown> {
     const { store, storeGuard } = this.context;

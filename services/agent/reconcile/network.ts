@@ -114,6 +114,7 @@ export class NetworkWorker {
   readonly applied = () => this.#status.applied;
   readonly counted = () => this.#network.counted();
   readonly foreignPorts = () => this.#network.foreignPorts;
+  readonly refusedConnections = () => this.#network.refusedConnections();
   readonly contained = () => this.#network.contained;
   readonly hasLink = (name: string) => this.#network.kernel.hasLink(name);
 
