@@ -47,7 +47,7 @@ async function around(): Promise<string> {
   for (const member of members) {
     lines.push(`${member.place.name}, ${member.endpoint}: ${member.states()}`, await member.tail(5));
   }
-  const opened = await run(["ss", "-tanop"], { mayFail: true, timeout: 5_000 }).catch(messageOf);
+  const opened = await run(["ss", "-tnop"], { mayFail: true, timeout: 5_000 }).catch(messageOf);
   lines.push(typeof opened === "string" ? opened : opened.stdout);
   return lines.join("\n");
 }
