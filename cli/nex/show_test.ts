@@ -1,29 +1,22 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import type { Held, Member, Network } from "../../proto/types.ts";
+import { Network } from "../../proto/gen/nex.ts";
+import type { Held, Member } from "../../proto/types.ts";
 import { memberTable, networkTable, serialize } from "./show.ts";
 import { readSpecs } from "../../services/nexd/client/spec.ts";
 import { memberSpec, networkSpec } from "../../services/nexd/client/spec_of.ts";
 
 const readSpec = (file: string, source: string) => readSpecs([{ file, source }]);
 
-const mini: Network = {
+const mini = Network.fromPartial({
   name: "mini",
   subnet4: "10.0.0.0/24",
-  subnet6: "",
   dhcp4server: "10.0.0.1",
-  dhcp6server: "",
   Range4: { begin: "10.0.0.10", end: "10.0.0.254" },
-  Range6: null,
   gateways: ["10.0.0.1"],
   nameservers: ["10.0.0.1", "10.0.0.2"],
-  options: [],
   domain: "mini.net",
-  macRange: null,
-  siaddr: "",
-  leaseDuration: 0,
-  overlay: null,
-};
+});
 
 Deno.test("networkTable() prints the seven lines that users know", () => {
   assert.equal(

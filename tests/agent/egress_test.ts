@@ -1,6 +1,7 @@
 /** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; checked by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
+import { putBehind } from "../lab/behind.ts";
 import { type LabHost, type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
@@ -269,24 +270,7 @@ Deno.test("machines of networks with egress reach the world through their own ho
   await t.step("since forwarding was off, nothing but theirs is forwarded", async () => {
     assert.equal(await forwarding(h1), "1");
     const beside = await lab.lab.host("beside");
-    await h1.host.run([
-      "ip",
-      "link",
-      "add",
-      "side0",
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "eth0",
-      "netns",
-      beside.netns,
-    ]);
-    await h1.host.run(["ip", "address", "add", "192.0.2.1/24", "dev", "side0"]);
-    await h1.host.run(["ip", "link", "set", "side0", "up"]);
-    await beside.run(["ip", "address", "add", "192.0.2.2/24", "dev", "eth0"]);
-    await beside.run(["ip", "link", "set", "eth0", "up"]);
-    await beside.run(["ip", "route", "add", "default", "via", "192.0.2.1"]);
+    await putBehind(h1.host, beside, "side0", "192.0.2");
     await lab.store.run(["ip", "route", "add", "192.0.2.0/24", "via", h1.ip]);
     await until("it reaches the host", () => pings(beside, h1.ip));
     assert.equal(await pings(beside, WORLD), false);
@@ -447,33 +431,7 @@ Deno.test("forwarding that CNI's isGateway has switched on is guarded, also once
   assert.equal(await forwarding(h1), "1");
   await lab.store.run(["ip", "route", "add", "10.0.1.0/24", "via", h1.ip]);
   const beside = await lab.lab.host("beside");
-  await run([
-    "ip",
-    "-n",
-    h1.host.netns,
-    "link",
-    "add",
-    "side0",
-    "type",
-    "veth",
-    "peer",
-    "name",
-    "eth0",
-    "netns",
-    beside.netns,
-  ]);
-  for (const command of ["address add 192.0.2.1/24 dev side0", "link set side0 up"]) {
-    await h1.host.run(["ip", ...command.split(" ")]);
-  }
-  for (
-    const command of [
-      "address add 192.0.2.2/24 dev eth0",
-      "link set eth0 up",
-      "route add default via 192.0.2.1",
-    ]
-  ) {
-    await beside.run(["ip", ...command.split(" ")]);
-  }
+  await putBehind(h1.host, beside, "side0", "192.0.2");
   await lab.store.run(["ip", "route", "add", "192.0.2.0/24", "via", h1.ip]);
   const isGuarded = async () => {
     assert.ok(await pings(beside, h1.ip));

@@ -1,6 +1,7 @@
 /** From which hosts VXLAN is taken, as a strange host, a process without rights and a container behind NAT try it; checked by nft. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { putBehind } from "../lab/behind.ts";
 import { type LabHost, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
@@ -141,33 +142,7 @@ Deno.test("from which hosts VXLAN is taken", async (t) => {
   let refusals: Record<string, number> = {};
   await t.step("nor can a container behind the host, with or without the host's address", async () => {
     const before = await got();
-    await run([
-      "ip",
-      "-n",
-      h2.host.netns,
-      "link",
-      "add",
-      "vg",
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "eth0",
-      "netns",
-      guest.netns,
-    ]);
-    for (const command of ["address add 172.31.0.1/24 dev vg", "link set vg up"]) {
-      await h2.host.run(["ip", ...command.split(" ")]);
-    }
-    for (
-      const command of [
-        "address add 172.31.0.2/24 dev eth0",
-        "link set eth0 up",
-        "route add default via 172.31.0.1",
-      ]
-    ) {
-      await guest.run(["ip", ...command.split(" ")]);
-    }
+    await putBehind(h2.host, guest, "vg", "172.31.0");
     await h2.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
     // Behind another VNI, the network's is in what the kernel cuts off after the rules.
     await send(guest, h2, [999, vni, vni]);

@@ -1,13 +1,14 @@
 /** Completion scripts of nex in bash, zsh and fish. */
 import assert from "node:assert/strict";
 import { nexProcess } from "../lab/nex.ts";
+import { mini } from "../lab/specs.ts";
 import { labNexd } from "./nexd.ts";
 import { run, strandCommand } from "../lab/host.ts";
 
 Deno.test("bash completes commands, options and the server's networks", async () => {
   await using nexd = await labNexd();
   assert.equal(
-    (await nexProcess(nexd.address, ["apply", "-"], "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n"))
+    (await nexProcess(nexd.address, ["apply", "-"], mini))
       .code,
     0,
   );

@@ -9,6 +9,7 @@ import { OtlpReceiver, type Span } from "../lab/otlp_receiver.ts";
 import { METRICS_PORT } from "../lab/overlay_api.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { LabServices } from "../lab/services.ts";
+import { mini } from "../lab/specs.ts";
 import { until } from "../lab/until.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import { Machine } from "../overlay_names/ports.ts";
@@ -42,7 +43,7 @@ Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one tra
   const nex = strandCommand(["nex", "-s", `127.0.0.1:${services.nexdPort}`, "apply", "-"]);
   const { stdout } = await run(nex, {
     env: { ...env, OTEL_SERVICE_NAME: "nex" },
-    stdin: "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n",
+    stdin: mini,
   });
   assert.equal(stdout, "network mini created\n");
   await until("metrics of nexd", () => receiver.metrics.has("nexd v8js.memory.heap.size"));

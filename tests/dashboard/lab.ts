@@ -9,22 +9,12 @@ import type { StoreOp } from "../../services/store/types.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import type { Process } from "../lab/host.ts";
 import { LabServices } from "../lab/services.ts";
+import { blue } from "../lab/specs.ts";
 
 /** A name that would be a program, where it is not escaped. */
 export const HOSTILE = `<img src=x onerror="alert('1')">`;
 
-const files = `kind: Network
-name: blue
-subnet4: 10.0.0.0/24
-domain: blue.example
-overlay: {}
----
-kind: MemberList
-net: blue
-list:
-- {mac: 52:54:00:00:00:05, name: db, ip4: 10.0.0.5}
-- {mac: 52:54:00:00:00:06, name: web}
----
+const files = `${blue}---
 kind: Network
 name: mini
 subnet4: 10.1.0.0/24

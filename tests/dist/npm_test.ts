@@ -1,14 +1,13 @@
 /** The package of npm: plain Node imports it, drives a real agent with it, and TypeScript finds its types. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { fakeApi, testServer } from "../../services/agent/http/testing.ts";
 import { version } from "../../services/common/version.ts";
 import { materialOf } from "../agent/http_lab.ts";
 import { certificates } from "../lab/certificates.ts";
 import { Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
+import { NpmPackage, root } from "./npm_package.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const NAME = "strand-agent-client";
 
 /** What another program does with the package beside the README's example. */
@@ -62,106 +61,72 @@ export const ready: boolean = report.ready;
 `;
 
 Deno.test("the package of npm", async (t) => {
-  const directory = await Deno.makeTempDir({ prefix: "strand-npm-" });
-  try {
-    await run([
+  await using npm = await NpmPackage.create(NAME);
+  const { directory } = npm;
+
+  await t.step("has a manifest, a licence, a README, and nothing of Deno's", async () => {
+    const manifest = await npm.manifest();
+    assert.deepEqual([manifest.type, manifest.dependencies], ["module", undefined]);
+  });
+
+  await t.step("has types", async () => {
+    await Deno.writeTextFile(`${directory}/typed.ts`, typed);
+    await Deno.writeTextFile(`${directory}/package.json`, "{}");
+    const check = [
+      "sh",
+      "-c",
+      `cd '${directory}' && exec "$0" check --quiet --node-modules-dir=manual typed.ts`,
       Deno.execPath(),
-      "run",
-      "-A",
-      "--quiet",
-      "--cached-only",
-      `${root}deploy/npm/npm.ts`,
-      "--out",
-      directory,
-      NAME,
-    ]);
-    const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
-    assert.deepEqual(names, [`${NAME}-${version}`, `${NAME}-${version}.tgz`]);
-    await run(["mkdir", "-p", `${directory}/node_modules/${NAME}`]);
-    const unpack = ["tar", "-xzf", `${directory}/${NAME}-${version}.tgz`, "--strip-components=1"];
-    await run([...unpack, "-C", `${directory}/node_modules/${NAME}`]);
+    ];
+    await run(check);
+    await Deno.writeTextFile(`${directory}/typed.ts`, typed.replace("ready: boolean", "ready: string"));
+    assert.notEqual((await run(check, { mayFail: true })).code, 0);
+  });
 
-    await t.step("has a manifest, a licence, a README, and nothing of Deno's", async () => {
-      const read = (file: string) => Deno.readTextFileSync(`${directory}/node_modules/${NAME}/${file}`);
-      const manifest = JSON.parse(read("package.json"));
-      assert.deepEqual([manifest.name, manifest.version, manifest.license], [NAME, version, "Apache-2.0"]);
-      assert.deepEqual([manifest.type, manifest.dependencies], ["module", undefined]);
-      for (const file of ["README.md", "LICENSE", manifest.types, manifest.exports["."].import]) {
-        assert.ok(read(file), file);
-      }
-      const { stdout } = await run([
-        "grep",
-        "-rlE",
-        "\\\\bDeno\\\\.",
-        `${directory}/node_modules/${NAME}`,
-        "--include=*.js",
-      ], {
-        mayFail: true,
-      });
-      assert.equal(stdout, "");
-    });
-
-    await t.step("has types", async () => {
-      await Deno.writeTextFile(`${directory}/typed.ts`, typed);
-      await Deno.writeTextFile(`${directory}/package.json`, "{}");
-      const check = [
-        "sh",
-        "-c",
-        `cd '${directory}' && exec "$0" check --quiet --node-modules-dir=manual typed.ts`,
-        Deno.execPath(),
-      ];
-      await run(check);
-      await Deno.writeTextFile(`${directory}/typed.ts`, typed.replace("ready: boolean", "ready: string"));
-      assert.notEqual((await run(check, { mayFail: true })).code, 0);
-    });
-
-    await t.step("is imported by Node, which drives an agent by its Unix socket and by TCP", async () => {
-      await using lab = await OverlayLab.started({ hosts: 1 });
-      const host = lab.host(1), container = await host.container();
-      const readme = Deno.readTextFileSync(`${root}deploy/npm/README.md`);
-      const [, example = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
-      await Deno.writeTextFile(
-        `${directory}/example.mjs`,
-        example.replace("unix:/run/strand/agent.sock", `unix:${host.socket}`),
-      );
-      await Deno.writeTextFile(`${directory}/program.mjs`, program);
-      const node = async (file: string, ...args: string[]) =>
-        (await run(host.host.enter(["node", `${directory}/${file}`, ...args]))).stdout.trim().split("\n");
-
-      const [made = "", refused = ""] = await node("example.mjs", container.path);
-      assert.match(made, /^web 10\.0\.0\.\d+\/24$/);
-      assert.match(refused, /^400 .*endpoint/);
-      const address = made.split(" ")[1]?.split("/")[0] ?? "";
-      const server = new Process(container.enter(["/usr/bin/python3", "-uc", ECHO]));
-      await using _stopped = { [Symbol.asyncDispose]: async () => void await server.stop() };
-      await server.line(/ready/);
-      for (const url of [`unix:${host.socket}`, "http://127.0.0.1:9999"]) {
-        assert.deepEqual(await node("program.mjs", url, address), [
-          `node ${version}`,
-          "0 true",
-          'true 404 there is no network "x"',
-          "true lost",
-          "hello",
-        ]);
-      }
-    });
-
-    await t.step(
-      "is served over TLS with a certificate of the client's, and refuses a server that it cannot trust",
-      async () => {
-        await using certs = await certificates();
-        await using server = await testServer(fakeApi(), { tls: await materialOf(certs, "server") });
-        await Deno.writeTextFile(`${directory}/secure.mjs`, secure);
-        const files = ["client", "client-key", "ca"].map((name) => certs.path(name));
-        const url = `https://127.0.0.1:${server.at.port}`;
-        const { stdout } = await run(["node", `${directory}/secure.mjs`, url, ...files]);
-        assert.deepEqual(stdout.trim().split("\n"), [
-          version,
-          "lost self-signed certificate in certificate chain",
-        ]);
-      },
+  await t.step("is imported by Node, which drives an agent by its Unix socket and by TCP", async () => {
+    await using lab = await OverlayLab.started({ hosts: 1 });
+    const host = lab.host(1), container = await host.container();
+    const readme = Deno.readTextFileSync(`${root}deploy/npm/README.md`);
+    const [, example = ""] = /```js\n([^]*?)```/.exec(readme) ?? [];
+    await Deno.writeTextFile(
+      `${directory}/example.mjs`,
+      example.replace("unix:/run/strand/agent.sock", `unix:${host.socket}`),
     );
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+    await Deno.writeTextFile(`${directory}/program.mjs`, program);
+    const node = async (file: string, ...args: string[]) =>
+      (await run(host.host.enter(["node", `${directory}/${file}`, ...args]))).stdout.trim().split("\n");
+
+    const [made = "", refused = ""] = await node("example.mjs", container.path);
+    assert.match(made, /^web 10\.0\.0\.\d+\/24$/);
+    assert.match(refused, /^400 .*endpoint/);
+    const address = made.split(" ")[1]?.split("/")[0] ?? "";
+    const server = new Process(container.enter(["/usr/bin/python3", "-uc", ECHO]));
+    await using _stopped = { [Symbol.asyncDispose]: async () => void await server.stop() };
+    await server.line(/ready/);
+    for (const url of [`unix:${host.socket}`, "http://127.0.0.1:9999"]) {
+      assert.deepEqual(await node("program.mjs", url, address), [
+        `node ${version}`,
+        "0 true",
+        'true 404 there is no network "x"',
+        "true lost",
+        "hello",
+      ]);
+    }
+  });
+
+  await t.step(
+    "is served over TLS with a certificate of the client's, and refuses a server that it cannot trust",
+    async () => {
+      await using certs = await certificates();
+      await using server = await testServer(fakeApi(), { tls: await materialOf(certs, "server") });
+      await Deno.writeTextFile(`${directory}/secure.mjs`, secure);
+      const files = ["client", "client-key", "ca"].map((name) => certs.path(name));
+      const url = `https://127.0.0.1:${server.at.port}`;
+      const { stdout } = await run(["node", `${directory}/secure.mjs`, url, ...files]);
+      assert.deepEqual(stdout.trim().split("\n"), [
+        version,
+        "lost self-signed certificate in certificate chain",
+      ]);
+    },
+  );
 });

@@ -3,24 +3,12 @@ import assert from "node:assert/strict";
 import { BitSet } from "../../services/overlay/bit_set.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
+import { blue, mini } from "../lab/specs.ts";
 import { until } from "../lab/until.ts";
 import { everyRefusal } from "./every_refusal.ts";
 import { type OverNexd, overNexd } from "./over_nexd.ts";
 
-const blue = `kind: Network
-name: blue
-subnet4: 10.0.0.0/24
-domain: blue.example
-overlay: {}
----
-kind: MemberList
-net: blue
-list:
-- {mac: 52:54:00:00:00:05, name: db, ip4: 10.0.0.5}
-- {mac: 52:54:00:00:00:06, name: web}
-`;
 const red = blue.replaceAll("blue", "red");
-const mini = "kind: Network\nname: mini\nsubnet4: 10.0.0.0/24\n";
 
 /** Each begins without a network. */
 const cases: readonly (readonly [name: string, holds: (it: OverNexd, etcd: LabEtcd) => Promise<void>])[] = [
