@@ -1,7 +1,9 @@
 /** Egress: two networks with one range reach a server beyond their host, which nothing reaches them from; checked by programs not ours. */
 import assert from "node:assert/strict";
 import { egressFailpoints } from "../../services/agent/failpoints.ts";
+import { repeat } from "../../services/common/async.ts";
 import { putBehind } from "../lab/behind.ts";
+import { curl } from "../lab/curl.ts";
 import { type LabHost, type Process, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached, OverlayHost } from "../lab/overlay_host.ts";
@@ -81,8 +83,7 @@ async function fetched(
   address = WORLD,
   seconds = 5,
 ): Promise<string> {
-  const curl = ["curl", "-s", "-m", `${seconds}`, `http://${address}:8053/`];
-  return (await container.run(curl, { mayFail: true })).stdout;
+  return (await curl([`http://${address}:8053/`], container, seconds)).body;
 }
 
 /** Asserts that it is answered, and from where the server sees it come. */
@@ -176,7 +177,7 @@ Deno.test("machines of networks with egress reach the world through their own ho
 
   await t.step("neither the agent's API nor etcd is reached, unless the configuration says so", async () => {
     const fetches = async (from: LabHost, url: string, seconds: number) =>
-      (await from.run(["curl", "-s", "-m", `${seconds}`, "-o", "/dev/null", url], { mayFail: true })).code;
+      (await curl([url], from, seconds)).code;
     const api = `http://${h1.ip}:9999/`, health = `${lab.etcd.endpoint}/health`;
     const etcd = lab.store.spawn(["python3", "-m", "http.server", "-b", WORLD, "2380"]);
     try {
@@ -212,8 +213,7 @@ Deno.test("machines of networks with egress reach the world through their own ho
       const unreached = async (from: LabHost, address: string) =>
         assert.equal(await pings(from, address, ["-W", "1"]), false, address);
       await Promise.all([web.address, ...transfers].map(async (address) => {
-        const curl = ["curl", "-s", "-m", "2", `http://${address}:8053/`];
-        assert.notEqual((await lab.store.run(curl, { mayFail: true })).code, 0, address);
+        assert.notEqual((await curl([`http://${address}:8053/`], lab.store, 2)).code, 0, address);
         await unreached(lab.store, address);
       }));
       const leg = `sandh${blue.id.replaceAll("-", "").slice(0, 10)}`;
@@ -503,11 +503,11 @@ Deno.test("where another program drops what is forwarded, it is said, and Docker
       const isSaid = async () => (await reported()).includes("were dropped on this host");
       await until("nothing is dropped", async () => !(await isSaid()));
       await h1.host.run(["nft", 'add rule ip others f iifname "sandh*" drop']);
-      const traffic = setInterval(() => void pings(web.container, WORLD, ["-W", "1"]), 500);
+      const endTraffic = repeat(() => 500, async () => void await pings(web.container, WORLD, ["-W", "1"]));
       try {
         await said(/of \d+ packets that machines of networks with egress have sent[^]*nft list ruleset/);
       } finally {
-        clearInterval(traffic);
+        await endTraffic();
       }
       assert.match(
         (await h1.api.status("/metrics")).body,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { serveDocker } from "../../services/agent/docker/server.ts";
 import type { DockerApi } from "../../services/agent/docker/api.ts";
 import { fakeApi, keptLog, network, testServer } from "../../services/agent/http/testing.ts";
-import { run } from "../lab/host.ts";
+import { curl } from "../lab/curl.ts";
 
 Deno.test("curl, as a browser with a page of another site or a rebinding name: 403 and nothing is done; as itself: 201", async () => {
   let made = 0;
@@ -17,22 +17,10 @@ Deno.test("curl, as a browser with a page of another site or a rebinding name: 4
     log: keptLog().log,
   });
   try {
-    const curl = async (port: number, path: string, ...headers: string[]) => {
+    const post = async (port: number, path: string, ...headers: string[]) => {
       const args = headers.flatMap((header) => ["-H", header]);
-      const url = `http://127.0.0.1:${port}${path}`;
-      const { stdout } = await run([
-        "curl",
-        "-sS",
-        "-m",
-        "60",
-        "-w",
-        " %{http_code}",
-        "-d",
-        "{}",
-        ...args,
-        url,
-      ]);
-      return stdout;
+      const { body, status } = await curl(["-d", "{}", ...args, `http://127.0.0.1:${port}${path}`]);
+      return `${body} ${status}`;
     };
     const port = api.at.port, text = "Content-Type: text/plain";
     const foreign = [
@@ -43,9 +31,9 @@ Deno.test("curl, as a browser with a page of another site or a rebinding name: 4
       ["Origin: null", text],
     ];
     for (const headers of foreign) {
-      assert.match(await curl(port, "/networks", ...headers), /^\{"error":".*browser.*"\}\n 403$/s);
-      assert.match(await curl(docker.at.port, "/Plugin.Activate", ...headers), /browser.* 403$/s);
-      assert.match(await curl(port, "/networks", "Expect: 100-continue", ...headers), / 403$/);
+      assert.match(await post(port, "/networks", ...headers), /^\{"error":".*browser.*"\}\n 403$/s);
+      assert.match(await post(docker.at.port, "/Plugin.Activate", ...headers), /browser.* 403$/s);
+      assert.match(await post(port, "/networks", "Expect: 100-continue", ...headers), / 403$/);
     }
     assert.equal(made, 0);
     const own = [
@@ -56,9 +44,9 @@ Deno.test("curl, as a browser with a page of another site or a rebinding name: 4
       [`Origin: http://h1:${port}`, `Host: h1:${port}`, "Sec-Fetch-Site: same-origin"],
       [`Origin: http://localhost:${port}`, `Host: localhost:${port}`],
     ];
-    for (const headers of own) assert.match(await curl(port, "/networks", ...headers), / 201$/);
+    for (const headers of own) assert.match(await post(port, "/networks", ...headers), / 201$/);
     assert.equal(made, own.length);
-    assert.match(await curl(docker.at.port, "/Plugin.Activate"), / 200$/);
+    assert.match(await post(docker.at.port, "/Plugin.Activate"), / 200$/);
   } finally {
     await docker.close();
   }

@@ -8,7 +8,7 @@ import { listenIn } from "../../ffi/sockets_in.ts";
 import { fakeApi, testServer } from "../../services/agent/http/testing.ts";
 import { TestNamespace } from "../ffi/namespaces.ts";
 import { certificates } from "../lab/certificates.ts";
-import { run } from "../lab/host.ts";
+import { curl } from "../lab/curl.ts";
 import { until } from "../lab/until.ts";
 import {
   connectHead,
@@ -267,12 +267,11 @@ Deno.test("curl: a proxy's CONNECT is refused, CONNECT to a network's path is a 
   await using server = await testServer();
   await using banner = target((connection) => writeAll(connection, encode("220 ready")));
   const url = `http://127.0.0.1:${server.at.port}`;
-  const proxy = await run(["curl", "-sS", "-m", "60", "-p", "-x", url, "http://10.0.0.5/"], {
-    mayFail: true,
-  });
+  const proxy = await curl(["-p", "-x", url, "http://10.0.0.5/"]);
   assert.match(proxy.stderr, /CONNECT tunnel failed, response 400/);
   const path = `${url}/networks/320a669f-e465-4806-ab46-f2e6620c4311?ip=127.0.0.1&port=${banner.port}`;
-  assert.equal((await run(["curl", "-sS", "-m", "60", "-X", "CONNECT", path])).stdout, "220 ready");
+  const { code, body } = await curl(["-X", "CONNECT", path]);
+  assert.deepEqual([code, body], [0, "220 ready"]);
 });
 
 Deno.test("two agents that each think the other has the network do not ask each other for ever", async () => {

@@ -1,23 +1,15 @@
 /** The agent's HTTP server with curl and raw sockets: methods, split requests, malformed ones and large bodies. */
 import assert from "node:assert/strict";
 import { fakeApi, NETWORK, network, testServer } from "../../services/agent/http/testing.ts";
-import { run } from "../lab/host.ts";
+import { curl } from "../lab/curl.ts";
 import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
-
-const encode = (text: string) => new TextEncoder().encode(text);
+import { encode, readAll } from "./http_lab.ts";
 
 /** Sends the pieces one by one, ends its side, and returns all that comes back. */
 async function raw(port: number, pieces: (string | Uint8Array)[], end = true): Promise<string> {
   const connection = await Deno.connect({ port });
-  const heard = (async () => {
-    let text = "";
-    const buffer = new Uint8Array(65_536);
-    for (let n; (n = await connection.read(buffer)) !== null;) {
-      text += new TextDecoder().decode(buffer.subarray(0, n));
-    }
-    return text;
-  })();
+  const heard = readAll(connection);
   try {
     for (const piece of pieces) await connection.write(typeof piece === "string" ? encode(piece) : piece);
     if (end) await connection.closeWrite();
@@ -33,25 +25,28 @@ const statuses = (text: string) =>
 Deno.test("curl: networks and endpoints are made, listed and deleted", async () => {
   await using server = await testServer();
   const url = `http://127.0.0.1:${server.at.port}`;
-  const curl = async (...args: string[]) => {
-    const { stdout } = await run(["curl", "-sS", "-w", " %{http_code}", "-m", "60", ...args]);
-    return stdout.trim();
+  const request = async (...args: string[]) => {
+    const { body, status } = await curl(args);
+    return `${body} ${status}`.trim();
   };
-  assert.match(await curl(`${url}/version`), /^\{"version":".+"\}\s+200$/);
+  assert.match(await request(`${url}/version`), /^\{"version":".+"\}\s+200$/);
   assert.match(
-    await curl(`${url}/networks`),
+    await request(`${url}/networks`),
     new RegExp(`^\\{"networks":\\[\\{"id":"${NETWORK}".* 200$`, "s"),
   );
-  assert.match(await curl("-d", '{"name":"a"}', `${url}/networks`), /"name":"a".* 201$/s);
+  assert.match(await request("-d", '{"name":"a"}', `${url}/networks`), /"name":"a".* 201$/s);
   const body = JSON.stringify({ network_id: NETWORK });
   // Go's clients send no content type.
-  assert.match(await curl("-H", "content-type:", "-d", body, `${url}/endpoints`), /^\{"endpoint":.* 201$/s);
-  assert.match(await curl("-H", "transfer-encoding: chunked", "-d", body, `${url}/endpoints`), / 201$/);
-  assert.match(await curl("-H", "expect: 100-continue", "-d", body, `${url}/endpoints`), / 201$/);
-  assert.equal(await curl("-X", "DELETE", `${url}/networks/${NETWORK}`), "204");
-  assert.match(await curl("-X", "PATCH", `${url}/networks`), /^\{"error":".+"\}\s+405$/);
   assert.match(
-    await curl(`${url}/metrics`),
+    await request("-H", "content-type:", "-d", body, `${url}/endpoints`),
+    /^\{"endpoint":.* 201$/s,
+  );
+  assert.match(await request("-H", "transfer-encoding: chunked", "-d", body, `${url}/endpoints`), / 201$/);
+  assert.match(await request("-H", "expect: 100-continue", "-d", body, `${url}/endpoints`), / 201$/);
+  assert.equal(await request("-X", "DELETE", `${url}/networks/${NETWORK}`), "204");
+  assert.match(await request("-X", "PATCH", `${url}/networks`), /^\{"error":".+"\}\s+405$/);
+  assert.match(
+    await request(`${url}/metrics`),
     /agent_http_request_seconds_count\{method="POST",route="\/endpoints",code="201"\} 3/,
   );
 });

@@ -4,6 +4,7 @@ import { listenIn } from "../../ffi/sockets_in.ts";
 import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { type Failpoint, hostFailpoints } from "../../services/agent/failpoints.ts";
+import { curl } from "../lab/curl.ts";
 import type { LabHost } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
@@ -39,8 +40,7 @@ function serve(container: LabHost, text: string, times = 1): Disposable {
 }
 
 async function fetched(from: LabHost, url: string): Promise<string> {
-  const { stdout } = await from.run(["curl", "-s", "--max-time", "30", url], { mayFail: true });
-  return stdout;
+  return (await curl([url], from, 30)).body;
 }
 
 /** The list with ports and limits that docs/CNI.md shows, for this host's agent. */

@@ -1,6 +1,7 @@
 /** Debian 13's podman 5, whose networks are netavark's, on two hosts that share a network of ours. */
 import assert from "node:assert/strict";
 import { call } from "../../cli/netavark/plugin.ts";
+import { curl } from "../lab/curl.ts";
 import { run, strandCommand } from "../lab/host.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
@@ -145,8 +146,7 @@ async function names({ h1, p1, p2 }: Made): Promise<void> {
 async function published({ h1, p1 }: Made): Promise<void> {
   await p1.start("podman", "two", "--network", "net", "--publish", "8081:80");
   await p1.exec("two", "sh", "-c", "echo two greets >/tmp/index.html; httpd -p 80 -h /tmp");
-  const { stdout } = await h1.host.run(["curl", "-s", "--max-time", "60", `http://${h1.ip}:8081/`]);
-  assert.equal(stdout, "two greets\n");
+  assert.equal((await curl([`http://${h1.ip}:8081/`], h1.host)).body, "two greets\n");
   const inside = async () => /inet 10\.0\.0\.\d+\/24 /.test(await p1.exec("two", "ip", "address"));
   await p1.run("network", "disconnect", "net", "two");
   assert.deepEqual([await inside(), Object.keys(await attached(h1))], [false, ["web"]]);

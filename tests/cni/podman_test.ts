@@ -1,5 +1,6 @@
 /** Debian's podman 4 with its CNI backend, on two hosts that share a network of ours. */
 import assert from "node:assert/strict";
+import { curl } from "../lab/curl.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { GatewayLab } from "../overlay_names/gateway_lab.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
@@ -65,8 +66,7 @@ Deno.test({
       // Its published port, from elsewhere and from the host itself.
       await p1.exec("a", "sh", "-c", "echo a greets >/tmp/index.html; httpd -p 80 -h /tmp");
       for (const [from, to] of [[h2, h1.ip], [h1, "127.0.0.1"]] as const) {
-        const { stdout } = await from.host.run(["curl", "-s", "--max-time", "60", `http://${to}:8080/`]);
-        assert.equal(stdout, "a greets\n");
+        assert.equal((await curl([`http://${to}:8080/`], from.host)).body, "a greets\n");
       }
       await p2.run("stop", "--time", "0", "b");
       await until(

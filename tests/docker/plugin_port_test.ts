@@ -1,5 +1,6 @@
 /** Where the plugin can be reached, tried with curl from its host and from a neighbour of that. */
 import assert from "node:assert/strict";
+import { curl } from "../lab/curl.ts";
 import { type LabHost } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { certificates } from "../lab/certificates.ts";
@@ -7,8 +8,7 @@ import { withDocker } from "./docker_host.ts";
 
 /** What is answered to Docker's first call; empty: nothing. */
 async function get(from: LabHost, url: string, ...options: string[]): Promise<string> {
-  const command = ["curl", "-sS", "-m", "60", ...options, "-X", "POST", `${url}/Plugin.Activate`];
-  return (await from.run(command, { mayFail: true })).stdout;
+  return (await curl([...options, "-X", "POST", `${url}/Plugin.Activate`], from)).body;
 }
 
 Deno.test("Docker's port is this machine's alone, at every address that an engine may have been told", async (t) => {

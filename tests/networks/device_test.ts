@@ -1,6 +1,7 @@
 /** `strand attach --device`: machines behind devices of two hosts are in a network with their addresses and names. */
 import assert from "node:assert/strict";
 import { deviceFailpoints } from "../../services/agent/failpoints.ts";
+import { curl } from "../lab/curl.ts";
 import { type LabHost, run } from "../lab/host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
@@ -117,16 +118,7 @@ Deno.test("strand attach --device", async (t) => {
     assert.equal((await at(one, "attach", "blue"))[0], 2);
     assert.equal((await at(one, "attach", "blue", "--device", "vm0", "--name", "x"))[0], 2);
     assert.equal((await at(one, "detach", "red", "--device", "vm0"))[0], 1);
-    const remote = await one.host.run([
-      "curl",
-      "-s",
-      "-o",
-      "/dev/null",
-      "-w",
-      "%{http_code}",
-      "http://127.0.0.1:9999/ports",
-    ]);
-    assert.equal(remote.stdout, "403");
+    assert.equal((await curl(["http://127.0.0.1:9999/ports"], one.host)).status, 403);
     assert.equal(await ip(one.host, "-br link"), before);
   });
 

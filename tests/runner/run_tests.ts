@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { repeat } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
@@ -310,10 +311,10 @@ async function runDeno({ group, paths, name }: Job, together: boolean): Promise<
   }, one ? LIMIT : 4 * LIMIT);
   running.add(child);
   let processor = 0;
-  const sampling = setInterval(async () => {
+  const endSampling = repeat(() => 500, async () => {
     const stat = await Deno.readTextFile(`/proc/${child.pid}/stat`).catch(() => undefined);
     if (stat) processor = processorTime(stat);
-  }, 500);
+  });
   let counts = none;
   const again = new Set<string>();
   const kept: string[] = together ? [`\n${group.name}`] : [];
@@ -331,7 +332,7 @@ async function runDeno({ group, paths, name }: Job, together: boolean): Promise<
   const { code } = await child.status;
   if (kept.length) console.log(kept.join("\n"));
   clearTimeout(timer);
-  clearInterval(sampling);
+  await endSampling();
   running.delete(child);
   const broken = overdue || (code !== 0 && counts.failed === 0);
   if (broken) counts = add(counts, { ...none, failed: 1 });
