@@ -115,12 +115,12 @@ async function runAll(
     } else jobs.push(...batches.map((paths) => ({ group, paths, name })));
   }
   jobs.sort((a, b) => rank(a.paths[0]) - rank(b.paths[0]));
+  // Once for all processes, each of which would look at most of the sources again. Tests run meanwhile.
+  const types = new Types(selected.flatMap(({ group }) => group.folders));
   if (jobs.length > FEW) {
     program = await Deno.makeTempDir({ prefix: "program-", dir: `${root}.strand` });
     module = await bundle(root, program);
   }
-  // Once for all processes, each of which would look at most of the sources again. Tests run meanwhile.
-  const types = new Types(selected.flatMap(({ group }) => group.folders));
   const took = await inLanes(jobs, (job) => types.wrong ? undefined : runDeno(job, jobs.length > 1));
   if (!(await types.hold)) {
     wrong.push("types do not hold: what had not begun by then was not run");
