@@ -290,7 +290,7 @@ Deno.test("two agents that each think the other has the network do not ask each 
 
 Deno.test("an agent that has no TLS, or another authority, is not spoken to by one that has", async () => {
   await using certs = await certificates();
-  await using others = await certificates();
+  await using others = await certificates("stranger");
   await using near = await testServer();
   const { fourWays: _, ...lab } = await import("./http_lab.ts");
   await using far = await testServer(remoteApi(near.at.port), { tls: await lab.materialOf(certs, "server") });

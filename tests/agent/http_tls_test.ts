@@ -43,7 +43,7 @@ async function forgedKey(dir: string, owner: string, thief: string): Promise<voi
 
 Deno.test("HTTPS asks for a certificate of its authority, and says in its log who is refused and why", async (t) => {
   await using certs = await certificates();
-  await using others = await certificates();
+  await using others = await certificates("stranger");
   const extensions = ["-extfile", `${certs.dir}/client.ext`];
   await sign(certs, "foreign", ["-days", "2", ...extensions], others);
   await sign(certs, "v1", ["-days", "2"]);

@@ -152,7 +152,7 @@ Deno.test("curl says what went wrong in one line", async (t) => {
 
 Deno.test("curl speaks TLS inside the tunnel, also through an agent with https", async (t) => {
   await using certs = await certificates();
-  await using stranger = await certificates();
+  await using stranger = await certificates("stranger");
   const server = async (name: string) => {
     const [cert = "", key = ""] = [await certs.read(name), await certs.read(`${name}-key`)].map((pem) =>
       new TextDecoder().decode(pem)

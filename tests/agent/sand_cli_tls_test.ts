@@ -34,7 +34,7 @@ async function add(
 
 Deno.test("https: the right certificates work, each wrong one gets its sentence", async (t) => {
   await using certs = await certificates();
-  await using stranger = await certificates();
+  await using stranger = await certificates("stranger");
   const extensions = "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
   await add(certs, "expired", { extensions, days: -1 });
   await add(certs, "weak", { extensions, weak: true });

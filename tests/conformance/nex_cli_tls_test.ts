@@ -6,7 +6,7 @@ import { labNexd } from "./nexd.ts";
 
 Deno.test("TLS: the right certificates work, each wrong one gets its sentence", async (t) => {
   await using certs = await certificates();
-  await using stranger = await certificates();
+  await using stranger = await certificates("stranger");
   const server = { cert: certs.path("server"), key: certs.path("server-key") };
   const ca = ["--ca-file", certs.path("ca")];
   const client = ["--cert-file", certs.path("client"), "--key-file", certs.path("client-key")];

@@ -9,7 +9,7 @@ import { LabServices } from "../lab/services.ts";
 Deno.test("nexd over TLS: clients that trust its authority get in, with a certificate where one is asked for", async (t) => {
   await using etcd = await labEtcd();
   await using ours = await certificates();
-  await using theirs = await certificates();
+  await using theirs = await certificates("stranger");
   const files = (
     certs: typeof ours,
     name: string,

@@ -119,7 +119,7 @@ Deno.test("with two of three members down, writes and reads are refused and the 
 
 Deno.test("TLS: etcd's certificate is checked, ours is shown, and what is wrong is said", async () => {
   await using certs = await certificates();
-  await using strangers = await certificates();
+  await using strangers = await certificates("stranger");
   const args = [
     `--cert-file=${certs.path("server")}`,
     `--key-file=${certs.path("server-key")}`,

@@ -1,3 +1,5 @@
+import { sharedInRun } from "./shared.ts";
+
 /** A throw-away certificate authority, made with openssl. */
 export interface Certificates extends AsyncDisposable {
   readonly dir: string;
@@ -8,10 +10,27 @@ export interface Certificates extends AsyncDisposable {
 
 /**
  * Makes `ca.pem`, `server.pem` and `client.pem` for localhost and 127.0.0.1, and `elsewhere.pem` for another
- * host, and `expired.pem`, each with `…-key.pem`.
+ * host, and `expired.pem`, each with `…-key.pem`. They are copies of what the first test of a run had openssl make, in nine calls.
+ *
+ * @param authority One for each authority that a test needs.
  */
-export async function certificates(): Promise<Certificates> {
+export async function certificates(authority: "lab" | "stranger" = "lab"): Promise<Certificates> {
   const dir = await Deno.makeTempDir({ prefix: "strand-certs-" });
+  await using shared = await sharedInRun(`certificates-${authority}`, make);
+  for await (const { name } of Deno.readDir(shared.path)) {
+    await Deno.copyFile(`${shared.path}/${name}`, `${dir}/${name}`);
+  }
+  const path = (name: string) => `${dir}/${name}.pem`;
+  return {
+    dir,
+    path,
+    read: (name) => Deno.readFile(path(name)),
+    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
+  };
+}
+
+/** Fills a directory with an authority's certificates, and with what they were made of. */
+async function make(dir: string): Promise<void> {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90"];
   await openssl(dir, [
     "req",
@@ -61,13 +80,6 @@ extendedKeyUsage=serverAuth,clientAuth
       `${name}.pem`,
     ]);
   }
-  const path = (name: string) => `${dir}/${name}.pem`;
-  return {
-    dir,
-    path,
-    read: (name) => Deno.readFile(path(name)),
-    [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
-  };
 }
 
 async function openssl(cwd: string, args: string[]): Promise<void> {
