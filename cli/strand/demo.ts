@@ -10,6 +10,7 @@ import { type Overlay, playNetworks } from "./demo_networks.ts";
 import { echo, get, serve } from "./demo_peer.ts";
 import { Narrator } from "./narrator.ts";
 import { readOptions } from "./options.ts";
+import { MODULE } from "./program.ts";
 
 /** The programs that the demo runs inside its hosts and containers, where the usual tools may not be installed. */
 const inside: Readonly<Record<string, (...args: string[]) => Promise<number>>> = {
@@ -76,5 +77,6 @@ const HARMLESS =
 
 /** Variables that configure this machine's own services, clients and proxies are not meant for the demo. */
 function forgetSettings(): void {
-  for (const name of Object.keys(Deno.env.toObject())) if (!HARMLESS.test(name)) Deno.env.delete(name);
+  const names = Object.keys(Deno.env.toObject()).filter((name) => !HARMLESS.test(name) && name !== MODULE);
+  for (const name of names) Deno.env.delete(name);
 }

@@ -23,6 +23,11 @@ export function heapFlags(service: string): string {
 export const MODULE = "STRAND_TEST_MODULE";
 /** The dashboard imports gRPC's packages when they are needed: names of such an import are lost in a bundle. */
 const BUNDLED = SERVICES.filter((name) => name !== "dashboard");
+/**
+ * A V8 flag for services of a test run: the first one compiles all functions, and the others find them in the cache, where else
+ * those were that a module calls while it is loaded. A start takes a fifth less processor time, for some MiB of code.
+ */
+const EAGER = ",--no-lazy";
 
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {
@@ -40,8 +45,9 @@ export function strandCommand(args: readonly string[]): string[] {
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
   const folder = HOST_SERVICES.includes(name) ? "host" : "services";
   const own = isService && cache ? ["env", `DENO_DIR=${cache}/${folder}`] : [];
-  const main = BUNDLED.includes(name) && Deno.env.get(MODULE) || at("cli/main.ts");
-  const run = [Deno.execPath(), "run", ...(isService ? [heapFlags(name)] : [])];
+  const bundle = BUNDLED.includes(name) ? Deno.env.get(MODULE) : undefined,
+    main = bundle ?? at("cli/main.ts");
+  const run = [Deno.execPath(), "run", ...(isService ? [heapFlags(name) + (bundle ? EAGER : "")] : [])];
   return [...own, ...run, ...flags, main, ...args];
 }
 
