@@ -1,4 +1,5 @@
 /** Builds the command line by which this program starts another `strand` process, with the V8 flags of its service. */
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const SERVICES = ["nexd", "dnsd", "dhcpd", "agent", "gatewayd", "dashboard"];
@@ -41,13 +42,14 @@ export function strandCommand(args: readonly string[]): string[] {
   // The npm packages are there, and were compared with deno.lock when they were installed.
   const modules = ["--cached-only", "--no-lock", "--node-modules-dir=manual"];
   const flags = ["--quiet", "--allow-all", "--no-prompt", ...modules, "--config", at("deno.json")];
-  const [name = ""] = args, isService = SERVICES.includes(name), cache = Deno.env.get("DENO_DIR");
+  const [name = ""] = args, isService = SERVICES.includes(name);
+  const bundle = BUNDLED.includes(name) ? Deno.env.get(MODULE) : undefined;
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
+  const cache = bundle ? dirname(bundle) : Deno.env.get("DENO_DIR");
   const folder = HOST_SERVICES.includes(name) ? "host" : "services";
   const own = isService && cache ? ["env", `DENO_DIR=${cache}/${folder}`] : [];
-  const bundle = BUNDLED.includes(name) ? Deno.env.get(MODULE) : undefined,
-    main = bundle ?? at("cli/main.ts");
   const run = [Deno.execPath(), "run", ...(isService ? [heapFlags(name) + (bundle ? EAGER : "")] : [])];
+  const main = bundle ?? at("cli/main.ts");
   return [...own, ...run, ...flags, main, ...args];
 }
 
