@@ -13,22 +13,20 @@ export const HOST_SERVICES = ["agent", "gatewayd"];
  * V8 would have that done again twice, 30 s and more after any such collection; once, after 10 s, takes what was left meanwhile.
  */
 export function heapFlags(service: string): string {
-  return `--v8-flags=--max-semi-space-size=2,${
+  return `--max-semi-space-size=2,${
     HOST_SERVICES.includes(service)
       ? "--expose-gc,--memory-reducer-gc-count=1,--gc-memory-reducer-start-delay-ms=10000"
       : "--optimize-for-size"
   }`;
 }
 
-/** The variable by which a test run names the module that services start from in place of cli/main.ts: a bundle of it. */
+/** The variable by which a test run names the module that processes start from in place of cli/main.ts: a bundle of it. */
 export const MODULE = "STRAND_TEST_MODULE";
-/** The dashboard imports gRPC's packages when they are needed: names of such an import are lost in a bundle. */
-const BUNDLED = SERVICES.filter((name) => name !== "dashboard");
 /**
- * A V8 flag for services of a test run: the first one compiles all functions, and the others find them in the cache, where else
- * those were that a module calls while it is loaded. A start takes a fifth less processor time, for some MiB of code.
+ * A V8 flag for processes of a test run: the first one compiles all functions, and the others find them in the cache, where else
+ * those were that a module calls while it is loaded. An agent starts with a fifth less processor time, for some MiB of code.
  */
-const EAGER = ",--no-lazy";
+const EAGER = "--no-lazy";
 
 /** The path of `strand`: the compiled program, or the launcher of a clone or a portable folder. */
 export function programPath(): string {
@@ -42,13 +40,13 @@ export function strandCommand(args: readonly string[]): string[] {
   // The npm packages are there, and were compared with deno.lock when they were installed.
   const modules = ["--cached-only", "--no-lock", "--node-modules-dir=manual"];
   const flags = ["--quiet", "--allow-all", "--no-prompt", ...modules, "--config", at("deno.json")];
-  const [name = ""] = args, isService = SERVICES.includes(name);
-  const bundle = BUNDLED.includes(name) ? Deno.env.get(MODULE) : undefined;
+  const [name = ""] = args, isService = SERVICES.includes(name), bundle = Deno.env.get(MODULE);
   // Code that was compiled with other flags is of no use, and would be compiled and stored again at each start.
   const cache = bundle ? dirname(bundle) : Deno.env.get("DENO_DIR");
-  const folder = HOST_SERVICES.includes(name) ? "host" : "services";
-  const own = isService && cache ? ["env", `DENO_DIR=${cache}/${folder}`] : [];
-  const run = [Deno.execPath(), "run", ...(isService ? [heapFlags(name) + (bundle ? EAGER : "")] : [])];
+  const folder = HOST_SERVICES.includes(name) ? "host" : isService ? "services" : bundle && "commands";
+  const own = folder && cache ? ["env", `DENO_DIR=${cache}/${folder}`] : [];
+  const v8 = [...(isService ? [heapFlags(name)] : []), ...(bundle ? [EAGER] : [])];
+  const run = [Deno.execPath(), "run", ...(v8.length ? [`--v8-flags=${v8}`] : [])];
   const main = bundle ?? at("cli/main.ts");
   return [...own, ...run, ...flags, main, ...args];
 }

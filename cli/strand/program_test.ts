@@ -13,7 +13,7 @@ for (const launcher of ["strand", "deploy/dist/launcher"]) {
     assert.deepEqual(names.toSorted(), [...SERVICES, ...Object.keys(ALIASES)].toSorted());
     for (const [, names = "", block = ""] of found) {
       for (const name of names.split(" | ").map((name) => ALIASES[name] ?? name)) {
-        assert.match(block, new RegExp(`${heapFlags(name)}["' ]`));
+        assert.match(block, new RegExp(`--v8-flags=${heapFlags(name)}["' ]`));
         assert.match(block, HOST_SERVICES.includes(name) ? /\/host\n/ : /\/services\n/);
       }
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { finding } from "./bundle.ts";
+import { finding, naming } from "./bundle.ts";
 
 Deno.test("a bundled module finds files beside its own, and the package of settings as a bundle", () => {
   const bundled = [
@@ -24,4 +24,15 @@ Deno.test("a bundled module finds files beside its own, and the package of setti
     "});",
     'const { isMap } = require2("./yaml.cjs");',
   ]);
+});
+
+Deno.test("a bundled module that imports a CommonJS package when it needs it gets the package's names", () => {
+  const modules = new Map([
+    ["src-A.js", 'import { require_src } from "./chunk-B.js";\nexport default require_src();\n'],
+    ["main-C.js", "export { main };\n"],
+  ]);
+  assert.equal(
+    naming('const [{ credentials }] = [import("./src-A.js"), import("./main-C.js")];', modules),
+    'const [{ credentials }] = [import("./src-A.js").then((module) => module.default), import("./main-C.js")];',
+  );
 });

@@ -68,7 +68,7 @@ const running = new Set<Deno.ChildProcess>();
 /** What files of the run share, and where the program is bundled; they are gone at the end. */
 let shared: string | undefined, program: string | undefined;
 
-/** The module that the lab's processes start, where it is not that of the sources. */
+/** The module that the lab's processes start from, where it is not that of the sources. */
 let module: string | undefined;
 
 /** Ends what is running, and this process with it. */
@@ -119,6 +119,8 @@ async function runAll(
   const types = new Types(selected.flatMap(({ group }) => group.folders));
   if (jobs.length > FEW) {
     program = await Deno.makeTempDir({ prefix: "program-", dir: `${root}.strand` });
+    // Some processes of tests are not root's.
+    await Deno.chmod(program, 0o755);
     module = await bundle(root, program);
   }
   const took = await inLanes(jobs, (job) => types.wrong ? undefined : runDeno(job, jobs.length > 1));
