@@ -33,6 +33,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(self.client_address[0].encode())
     def log_message(self, *rest): pass
 threading.Thread(target=udp, daemon=True).start()
+http.server.ThreadingHTTPServer.request_queue_size = 200
 server = http.server.ThreadingHTTPServer((sys.argv[1], 8053), Page)
 print("serving", flush=True)
 server.serve_forever()

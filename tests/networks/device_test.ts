@@ -7,7 +7,7 @@ import { pings, reaches } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { at } from "./attached.ts";
 import { dig, GatewayLab } from "../overlay_names/gateway_lab.ts";
-import { Machine } from "../overlay_names/ports.ts";
+import { ipIn, Machine } from "../overlay_names/ports.ts";
 
 const ip = async (host: LabHost, line: string) => (await host.run(["ip", ...line.split(" ")])).stdout;
 const names = async (host: LabHost) =>
@@ -79,6 +79,38 @@ Deno.test("strand attach --device", async (t) => {
     await one.start();
     await until("it has its address again", async (see) => see((await vm.lease()).address) === "10.0.0.5");
   });
+
+  await t.step(
+    "a port that gets another name has its own again, and goes back to the host by that",
+    async () => {
+      const inside = (line: string) => ipIn(one.namespaceOf(blue), line);
+      const rename = async () => {
+        for (const line of ["link set vm0 down", "link set vm0 name vm9", "link set vm9 up"]) {
+          await inside(
+            line,
+          );
+        }
+      };
+      await rename();
+      await until("it is vm0 again", async (see) => / vm0[:@]/.test(see(await inside("-o link"))));
+      await until("its machine is reached", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+      assert.doesNotMatch(await inside("-o link"), /vm9/);
+      await one.kill();
+      await rename();
+      await one.start();
+      await until("it is vm0 once more", async (see) => / vm0[:@]/.test(see(await inside("-o link"))));
+      await until("its machine is reached", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+      await one.kill();
+      await rename();
+      // It is given back at once, and not looked for first.
+      await one.start();
+      assert.deepEqual(await at(one, "detach", "blue", "--device", "vm0"), [0, "device vm0 detached\n", ""]);
+      const shown = await ip(one.host, "link show vm0");
+      assert.doesNotMatch(shown, /alias/);
+      assert.deepEqual((await at(one, "attach", "blue", "--device", "vm0"))[2], "");
+      await until("its machine is reached", async (see) => see((await vm.lease()).address) === "10.0.0.5");
+    },
+  );
 
   await t.step("what cannot be a port is refused, and stays as it is", async () => {
     await ip(one.host, "link add br9 type bridge");

@@ -21,7 +21,9 @@ export function isOwnName(name: string): boolean {
 
 /** The alias of a macvlan that the agent has made over a device of the host. */
 const OVER = "strand: over a device of the host";
-/** Its name until it has that of the device; an agent that was killed may have left it so. */
+/** The alias of a device that was moved, unless it has another one: by it the port is known where it gets another name. */
+const aliasOf = (device: string) => `strand: the port ${device}`;
+/** A macvlan's name until it has that of the device; an agent that was killed may have left it so. */
 const UNNAMED = "sandport";
 
 /**
@@ -40,7 +42,7 @@ export async function makePort(
 ): Promise<string | undefined> {
   using namespace = NetworkNamespace.open(path);
   using host = NetworkNamespace.open(OWN_NAMESPACE);
-  let link = await namespace.link(device), lower = await host.link(device);
+  let lower = await host.link(device), link = await portOf(namespace, device, lower);
   if (link && lower && !(link.alias === OVER && link.peer === lower.index)) {
     throw new Refusal(
       "conflict",
@@ -56,6 +58,7 @@ export async function makePort(
   }
   if (lower && !lower.up) await host.netlink.run(changeLink(lower.index, { up: true }));
   const master = namespace.index(BRIDGE), kept = lower?.kind;
+  if (link.alias === "") await namespace.netlink.run(changeLink(link.index, { alias: aliasOf(device) }));
   if (link.master === master && link.up && link.mtu === mtu) return kept;
   try {
     await namespace.netlink.run(changeLink(link.index, { mtu }));
@@ -72,11 +75,13 @@ export async function makePort(
 export async function giveBack(path: string, device: string): Promise<void> {
   using namespace = NetworkNamespace.openIfAny(path);
   await namespace?.netlink.run(deleteLink(UNNAMED));
-  const link = await namespace?.link(device);
-  if (!namespace || !link) return;
-  if (link.alias === OVER) return await namespace.netlink.run(deleteLink(link.index));
+  if (!namespace) return;
   using host = NetworkNamespace.open(OWN_NAMESPACE);
-  await namespace.netlink.run(changeLink(link.index, { up: false, master: 0 }));
+  const link = await portOf(namespace, device, await host.link(device));
+  if (!link) return;
+  if (link.alias === OVER) return await namespace.netlink.run(deleteLink(link.index));
+  const alias = link.alias === aliasOf(device) ? { alias: "" } : {};
+  await namespace.netlink.run(changeLink(link.index, { up: false, master: 0, ...alias }));
   failpoint("device:detached");
   try {
     await namespace.netlink.run(changeLink(link.index, { namespace: host.fd }));
@@ -86,6 +91,23 @@ export async function giveBack(path: string, device: string): Promise<void> {
     const message = `${device} stays in the network: the host has another interface of that name by now`;
     throw new Refusal("conflict", message, { cause: error });
   }
+}
+
+/** The port of a device; one that was renamed has its own name again. @param lower The host's device of that name. */
+async function portOf(
+  namespace: NetworkNamespace,
+  device: string,
+  lower: Link | undefined,
+): Promise<Link | undefined> {
+  const link = await namespace.link(device);
+  if (link) return link;
+  const renamed = (await listLinks(namespace.netlink)).find(({ alias, peer }) =>
+    lower ? alias === OVER && peer === lower.index : alias === aliasOf(device)
+  );
+  if (!renamed) return undefined;
+  await namespace.netlink.run(changeLink(renamed.index, { up: false }));
+  await namespace.netlink.run(changeLink(renamed.index, { name: device }));
+  return await namespace.link(device);
 }
 
 /** The device, where nothing on the host needs it. Throws Refusal. */
