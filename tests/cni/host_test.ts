@@ -179,6 +179,8 @@ async function gateway({ lab, h1, h2, runtime }: Made) {
   const masquerade = "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o sandh+ -j MASQUERADE";
   await h1.host.run(["iptables", ...masquerade.split(" ")]);
   assert.ok(await pings(web.container, h2.ip));
+  await h1.host.run(["iptables", ...masquerade.replace("-A", "-D").split(" ")]);
+  await withEgress({ lab, h1, h2, network: network.id, web });
   // The network itself is as ever, and what is on other hosts is theirs to reach.
   assert.ok(await pings(web.container, there.address));
   assert.ok(!await pings(h1.host, there.address));
@@ -197,6 +199,34 @@ async function gateway({ lab, h1, h2, runtime }: Made) {
   // The last of those that the host reaches takes the way along.
   await lab.agree();
   assert.ok(await pings(apart.container, there.address));
+}
+
+/** What a network with egress adds to isGateway: its containers reach the world as the host, and portmap's ports go on. */
+async function withEgress(
+  { lab, h1, h2, network, web }: Pick<Made, "lab" | "h1" | "h2"> & {
+    readonly network: string;
+    readonly web: { readonly container: LabHost; readonly address: string };
+  },
+) {
+  const settings = `/sc-net/strand/net/${network}/settings`;
+  using _world = serve(h2.host, "the world greets");
+  assert.ok(!await pings(web.container, h2.ip));
+  await lab.kv.write({
+    [settings]: JSON.stringify({ network: { name: "blue" }, overlay: { egress: true, contain: true } }),
+  });
+  await until(
+    "it reaches the world as its host",
+    async (see) => see(await fetched(web.container, `http://${h2.ip}/`)) === `the world greets ${h1.ip}`,
+  );
+  await lab.agree();
+  // From elsewhere, whose address the container sees still; from the host, and by its address.
+  assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
+  assert.match(await fetched(h1.host, "http://127.0.0.1:8080/"), /^web greets /);
+  assert.equal(await fetched(h1.host, `http://${web.address}/`), `web greets ${h1.ip}`);
+  assert.match(await fetched(web.container, `http://${h1.ip}:8080/`), /^web greets /);
+  await lab.kv.write({ [settings]: undefined });
+  await until("the way out is closed", async () => !await pings(web.container, h2.ip, ["-W", "1"]));
+  assert.equal(await fetched(h2.host, `http://${h1.ip}:8080/`), `web greets ${h2.ip}`);
 }
 
 async function othersAddresses({ lab, h1, runtime }: Made) {

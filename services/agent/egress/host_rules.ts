@@ -8,13 +8,11 @@ import {
   end,
   type Expression,
   isEqual,
-  isOther,
   loadMeta,
   loadPayload,
   masked,
   masquerade,
   META_FAMILY,
-  META_OUTGOING,
   META_TRANSPORT,
   NETWORK_HEADER,
   type Rule,
@@ -31,7 +29,6 @@ import {
   isNotRedirected,
   isOfNone,
   leavesBy,
-  named,
 } from "../kernel/egress.ts";
 
 /** The prefix of all networks' uplink names: see uplinkName(). */
@@ -150,7 +147,9 @@ export function hostChains({ pool, vxlanPorts, control, guards }: HostRules): Ch
     {
       name: "postrouting",
       hook: { at: "postrouting", priority: 100, type: "nat" },
-      rules: [[...IPV4, ...isFrom, loadMeta(META_OUTGOING), isOther(...named(UPLINKS, false)), masquerade()]],
+      // To an uplink only what portmap has redirected there, perhaps to the very network that it came from, which would
+      // not take a packet with its own address.
+      rules: [[...IPV4, ...isFrom, masquerade()]],
     },
   ];
 }
