@@ -36,6 +36,11 @@ export interface ConnectionLimits {
 const TABLE_SIZE = "/proc/sys/net/netfilter/nf_conntrack_max", USUAL_SIZE = 262_144;
 /** A network's part of the host's table, or USUAL, up to a part of a small table; a machine's part of the network's. */
 const OF_HOST = 16, USUAL = 16_384, OF_SMALL_HOST = 4, OF_NETWORK = 4;
+/**
+ * A sixteenth of that number may begin in a second. A closed connection stays in the host's table for two minutes, in which
+ * one network cannot fill it so.
+ */
+const RATE = 4;
 /** Sets of addresses, and nft(8)'s number of their type. */
 const RATES = "rates", CONNECTIONS = "connections", ADDRESS = 7;
 /** The most machines that are counted one by one. */
@@ -69,8 +74,8 @@ export function limitRules(toWorld: Rule, { network, machine }: ConnectionLimits
   const source: Rule = [loadMeta(META_FAMILY), isEqual(2), loadPayload(NETWORK_HEADER, 12, 4, FIRST)];
   const refuse = [countIn(BEYOND_LIMIT), end("drop")];
   return [
-    [...begins, ...source, isOver(RATES, Math.max(100, machine >> 3), Math.max(100, machine)), ...refuse],
-    [...begins, isBeyondRate(Math.max(400, network >> 3), Math.max(400, network)), ...refuse],
+    [...begins, ...source, isOver(RATES, Math.max(100, machine >> RATE), Math.max(100, machine)), ...refuse],
+    [...begins, isBeyondRate(Math.max(400, network >> RATE), Math.max(400, network)), ...refuse],
     [...begins, ...source, isCrowding(CONNECTIONS, machine), ...refuse],
     [...begins, isBeyond(network), ...refuse],
   ];
