@@ -1,4 +1,4 @@
-/** Names of networks, and of DNS: domains, members' qualified names, and labels made of what clients call themselves. */
+/** Names of networks; names as DNS has them: domains, qualified names, and labels made of what clients call themselves. */
 import { invalid } from "../common/refusal.ts";
 
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;

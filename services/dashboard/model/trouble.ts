@@ -20,7 +20,7 @@ export interface Trouble {
 /** Many problems of one kind as one; `since` is that of the oldest. */
 export interface GroupedTrouble extends Trouble {
   readonly count: number;
-  /** The names of what the first of them concern. */
+  /** The names of the first hosts or networks that they concern. */
   readonly first: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export interface GroupedTrouble extends Trouble {
 const FEW = 10;
 
 const hosts = (count: string) => `${count} hosts`, networks = (count: string) => `${count} networks`;
-/** The texts of an entry for many of a kind: where they are, what is wrong, and what to do. */
+/** The texts for many of a kind: where they are, what is wrong, and what to do. */
 const many: Readonly<
   Record<TroubleKind, readonly [where: (count: string) => string, what: string, fix: string]>
 > = {
