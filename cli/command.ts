@@ -14,6 +14,8 @@ export interface Command {
   /** Its description: a line without a full stop. */
   readonly about: string;
   readonly details?: string;
+  /** True: it asks services and ends, so that all of it is one trace, where traces are made. */
+  readonly isClient?: boolean;
   /** True: it answers `--help` itself. */
   readonly ownHelp?: boolean;
   /** The manual page that describes it, where that is not one of its own. */

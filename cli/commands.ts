@@ -115,6 +115,7 @@ It only reads etcd, unless dashboard.write is true. The page is at dashboard.lis
   },
   {
     name: "apply",
+    isClient: true,
     usage: "apply [--dry-run] [--force] [-s SERVER] FILE…",
     about: "Make networks and members what spec files say",
     details: `  FILE          YAML; - is standard input, of a folder its *.yml and *.yaml
@@ -129,6 +130,7 @@ Networks with overlay: {} and those without. All files are checked before anythi
   },
   {
     name: "get",
+    isClient: true,
     usage:
       "get networks|network|members|endpoints|hosts|leases|declined [NET] [-o table|wide|json|yaml] [--watch] [-s SERVER]",
     about: "Show networks, their members, what is attached to them, hosts and leases",
@@ -148,6 +150,7 @@ Networks with overlay: {} and those without. All files are checked before anythi
   },
   {
     name: "set",
+    isClient: true,
     usage: "set network|member PROPERTY NET … [-s SERVER]",
     about: "Change a property of a network or a member",
     details:
@@ -158,6 +161,7 @@ Networks with overlay: {} and those without. All files are checked before anythi
   },
   {
     name: "delete",
+    isClient: true,
     usage: "delete network|member|declined NET … [-s SERVER]",
     about: "Delete a network, a member, or a quarantine",
     details: `  network NET          with its members; refused while an overlay has endpoints
@@ -170,6 +174,7 @@ Networks with overlay: {} and those without. All files are checked before anythi
   },
   {
     name: "attach",
+    isClient: true,
     usage: "attach NET --ns PATH [--name NAME] [--ip A] [--mac M] [--wait[=D]] [-o table|json] [--agent URL]",
     about: "Connect a network namespace of this host to an overlay network",
     details: `  NET           the network's name, or its id
@@ -187,6 +192,7 @@ A namespace that is in the network already stays as it is.`,
   },
   {
     name: "detach",
+    isClient: true,
     usage: "detach NET NAME|ADDRESS|--ns PATH [-o table|json] [--agent URL]",
     about: "Take an endpoint of this host out of an overlay network",
     details: `  --ns PATH     the endpoint in this namespace
@@ -197,6 +203,7 @@ A namespace that is in the network already stays as it is.`,
   },
   {
     name: "explain",
+    isClient: true,
     usage: "explain NET A B [-o table|json] [--agent URL] [--config F]",
     about: "Show each step of the way between two endpoints, which one is broken and what to do",
     details: `  A, B          names or addresses of endpoints of an overlay network
@@ -210,6 +217,7 @@ Exit status 1 if a step is broken.`,
   },
   {
     name: "nex",
+    isClient: true,
     aliases: ["nexc"],
     usage: "nex …",
     about: "Show and change networks and their members",
@@ -219,6 +227,7 @@ Exit status 1 if a step is broken.`,
   },
   {
     name: "sand-agent-cli",
+    isClient: true,
     usage: "sand-agent-cli …",
     about: "Show and change overlay networks and their endpoints",
     details: "sand-agent-cli --help lists its commands, sand-agent-cli COMMAND --help says how one is used.",
@@ -227,6 +236,7 @@ Exit status 1 if a step is broken.`,
   },
   {
     name: "cni",
+    isClient: true,
     usage: "cni",
     about: "Attach containers to overlay networks, as a plugin of a runtime (CNI 0.3.0 to 1.1.0)",
     details:
@@ -236,6 +246,7 @@ the environment and no argument, strand is this. The agent of the host does the 
   },
   {
     name: "netavark",
+    isClient: true,
     usage: "netavark [info|create|setup NETNS|teardown NETNS]",
     about: "Attach podman's containers to overlay networks, as a network driver (plugin of netavark)",
     details:

@@ -3,6 +3,7 @@ import { closest } from "../services/common/closest.ts";
 import { errorPriority } from "../services/common/journal.ts";
 import { messageOf, printable, Refusal } from "../services/common/refusal.ts";
 import { UsageError } from "../services/common/usage.ts";
+import { inActiveSpan } from "../services/common/tracing.ts";
 import { version } from "../services/common/version.ts";
 import { isCompletionRequest } from "./candidates.ts";
 import type { Command } from "./command.ts";
@@ -30,13 +31,21 @@ export async function main(args: readonly string[], known: readonly Command[] = 
   }
   try {
     const { main } = await command.load();
-    return await main(rest);
+    if (!command.isClient) return await main(rest);
+    return await inActiveSpan(spanName(command.name, rest), () => main(rest));
   } catch (error) {
     if (error instanceof UsageError) {
       return complain(2, `strand ${command.name}: ${error.message}; see "strand help ${command.name}"`);
     }
     return complain(1, `strand ${command.name}: ${failure(error)}`);
   }
+}
+
+/** Like `strand apply`, or `nex get`: its first word beside options and their values, which are the reader's own. */
+function spanName(command: string, args: readonly string[]): string {
+  if (!["nex", "sand-agent-cli"].includes(command)) return `strand ${command}`;
+  const word = args.find((arg, i) => !arg.startsWith("-") && !args[i - 1]?.startsWith("-")) ?? "";
+  return /^[a-z]+(-[a-z]+)*$/.test(word) ? `${command} ${word}` : command;
 }
 
 function isVersion(argument: string | undefined): boolean {

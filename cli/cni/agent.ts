@@ -2,6 +2,7 @@
 import { AgentClient } from "../../services/agent/client/client.ts";
 import { AgentRefusal, type AgentUnavailable } from "../../services/agent/client/errors.ts";
 import { messageOf } from "../../services/common/refusal.ts";
+import { activeTraceparent } from "../../services/common/tracing.ts";
 import { CniError, type Code, codes } from "./error.ts";
 
 /** How long an agent may take, in ms: less than a runtime waits. */
@@ -32,6 +33,7 @@ export function openAgent(socket: string, netns = "CNI_NETNS"): AgentClient {
     address: { socket },
     name: "the agent",
     timeoutMs: PATIENCE,
+    traceparent: activeTraceparent,
     explain: (error) => error instanceof AgentRefusal ? refused(error, netns) : unreachable(socket, error),
   });
 }

@@ -5,6 +5,7 @@ import { AgentRefusal } from "../../services/agent/client/errors.ts";
 import { formatHostPort, parseHostPort, portOf } from "../../services/common/host_port.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
+import { activeTraceparent } from "../../services/common/tracing.ts";
 import { version } from "../../services/common/version.ts";
 import { explained } from "./explain.ts";
 import type { Duration } from "./values.ts";
@@ -27,6 +28,7 @@ export class SandAgent extends AgentClient {
       name,
       basePath: url.pathname.replace(/\/$/, ""),
       userAgent: `sand-agent-cli/${version}`,
+      traceparent: activeTraceparent,
       timeoutMs: timeout.ms,
       async explain(error) {
         if (error instanceof AgentRefusal) return error;

@@ -11,6 +11,7 @@ import type { Network } from "../../services/agent/client/types.ts";
 import { closest } from "../../services/common/closest.ts";
 import { loadConfig } from "../../services/common/config.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
+import { activeTraceparent } from "../../services/common/tracing.ts";
 import { version } from "../../services/common/version.ts";
 import { withProgress } from "../progress.ts";
 import { explained } from "../sand/explain.ts";
@@ -51,6 +52,7 @@ export function openHostAgent(options: HostAgentOptions, timeoutMs?: number): Ag
     address,
     name,
     userAgent: `strand/${version}`,
+    traceparent: activeTraceparent,
     ...timeoutMs !== undefined && { timeoutMs },
     explain: (error) => error instanceof AgentRefusal ? refused(error) : unreachable(name, error, tls?.cert),
   });

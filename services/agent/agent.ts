@@ -18,6 +18,7 @@ import type {
   CreatedNetwork,
   CreateRequest,
   CreateResult,
+  DeletionRequest,
   EndpointFilter,
   EndpointList,
   EnsureResult,
@@ -26,11 +27,13 @@ import type {
   RemoteAgent,
 } from "./api.ts";
 import { timestamp } from "../common/timestamp.ts";
+import { inSpan, type Span } from "../common/tracing.ts";
 import { type Context, sinceBoot } from "./context.ts";
 import { createEndpoint, type EndpointMaker, SET_UP_MS } from "./endpoints/create_endpoint.ts";
 import { EndpointsInNamespaces } from "./endpoints/endpoints_in_namespaces.ts";
 import { failpoint } from "./failpoints.ts";
 import { followed } from "./reconcile/followed.ts";
+import { writeDeletion } from "./endpoints/write_spans.ts";
 import { rangeConflicts } from "./reconcile/range_conflicts.ts";
 import { unreadableKeys } from "./reconcile/unreadable.ts";
 import type { DhcpAdmission } from "./gateway/dhcp_admission.ts";
@@ -208,7 +211,15 @@ export class Agent implements AgentApi {
     return this.#context.ports.machine(network, mac);
   }
 
-  async deleteEndpoint(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
+  async deleteEndpoint(id: string, { force = false, parent }: DeletionRequest = {}): Promise<void> {
+    await inSpan(
+      "delete endpoint",
+      { parent, attributes: { "strand.endpoint": id } },
+      (span) => this.#deleteEndpoint(id, force, span),
+    );
+  }
+
+  async #deleteEndpoint(id: string, force: boolean, span: Span | undefined): Promise<void> {
     const { view, store, host } = this.#context;
     this.#assertWritable();
     const unread = unreadableKeys(this.#context, id);
@@ -233,12 +244,16 @@ export class Agent implements AgentApi {
         return await this.#removeHalf(id);
       }
       const done = worker.whenApplied(id);
-      await worker.writer.delete(id).catch((error) => {
+      await writeDeletion(span, () => worker.writer.delete(id)).catch((error) => {
         worker.forget(id);
         throw error;
       });
       // The record is gone from etcd; what is left in the kernel goes at the latest with the next full comparison.
-      await followed(id, done, SET_UP_MS);
+      await inSpan(
+        "remove from kernel",
+        { parent: span?.spanContext() },
+        () => followed(id, done, SET_UP_MS),
+      );
       failpoint("delete:after-kernel");
     } finally {
       using.release();

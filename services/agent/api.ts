@@ -35,7 +35,7 @@ export interface AgentApi {
   absence(network: string, wanted: string): Promise<UnknownMachine>;
   /** Tests whether a machine is behind the port of this host at which it is known. */
   machine(network: string, mac: string): Promise<MachineAt>;
-  deleteEndpoint(id: string, options?: { readonly force?: boolean }): Promise<void>;
+  deleteEndpoint(id: string, options?: DeletionRequest): Promise<void>;
   /**
    * The host or namespace from which an address of the network is reached. Throws Refusal "not-found"; "invalid" without an active
    * endpoint, and for an address outside the network's range: what else an endpoint's namespace reaches, and its
@@ -115,6 +115,13 @@ export interface CreateRequest {
   readonly parent?: SpanContext;
 }
 
+export interface DeletionRequest {
+  /** True: also an endpoint of another host. */
+  readonly force?: boolean;
+  /** The span of the request, which the deletion's trace goes on from. */
+  readonly parent?: SpanContext | undefined;
+}
+
 export interface CreateResult {
   readonly endpoint: EndpointRecord;
   /** Hosts that had not applied it when the time was up. */
@@ -152,7 +159,7 @@ export interface AttachmentsApi {
    */
   attach(request: AttachRequest): Promise<AttachResult>;
   /** Does nothing where there is none. */
-  detach(attachment: AttachmentRecord): Promise<void>;
+  detach(attachment: AttachmentRecord, parent?: SpanContext): Promise<void>;
   /**
    * Repairs what other programs have changed, and reports what is still wrong.
    * @param netns Path of the namespace that it should be in.

@@ -48,15 +48,19 @@ interface Context {
 
 interface Tracer {
   startSpan(name: string, options: object, context: Context): Span;
+  startActiveSpan<T>(name: string, step: (span: Span) => T): T;
+}
+
+interface Api {
+  readonly trace?: { getTracer(name: string, version: string): Tracer };
+  readonly context?: { active(): Context };
 }
 
 /** The global symbol of the implementation of OpenTelemetry's API for JavaScript, from 1.0 on, and the key of a context's span. */
 const API = Symbol.for("opentelemetry.js.api.1"), SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 
 /** Deno registers itself there when traces are switched on. The package @opentelemetry/api would do no more than look there too. */
-const tracer =
-  (globalThis as { [API]?: { trace?: { getTracer(name: string, version: string): Tracer } } })[API]
-    ?.trace?.getTracer("strand", version);
+const api = (globalThis as { [API]?: Api })[API], tracer = api?.trace?.getTracer("strand", version);
 
 /** True where spans are made. */
 export const isTracing: boolean = tracer !== undefined;
@@ -76,6 +80,16 @@ export function inSpan<T>(
 ): Promise<T> {
   const span = startSpan(name, options);
   return span ? untilDone(span, step) : step(undefined);
+}
+
+/** Runs a step in a span that is the active one: what Deno itself asks of others for that step, as over HTTP/2, is its child. */
+export function inActiveSpan<T>(name: string, step: () => Promise<T>): Promise<T> {
+  return tracer ? tracer.startActiveSpan(name, (span) => untilDone(span, step)) : step();
+}
+
+/** The active span in the form of W3C's header `traceparent`, for requests that Deno does not make itself. */
+export function activeTraceparent(): string | undefined {
+  return traceparentOf(api?.context?.active().getValue(SPAN) as Span | undefined);
 }
 
 async function untilDone<T>(span: Span, step: (span: Span) => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 /** OpenTelemetry as docs/CONFIGURATION.md describes it: Deno's own exporter, switched on by the environment. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { withDocker } from "../docker/docker_host.ts";
 import { freePort } from "../lab/free_port.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { run, strandCommand } from "../lab/host.ts";
@@ -56,6 +57,15 @@ Deno.test("a collector gets spans of nex, nexd and its calls to etcd, in one tra
   );
   assert.equal(answered()?.traceId, requested()?.traceId);
   assert.equal(answered()?.parentSpanId, requested()?.spanId);
+  const command = () => receiver.spans.find(({ service, name }) => service === "nex" && name === "nex apply");
+  await until("the command's own span", () => command() !== undefined);
+  assert.equal(command()?.parentSpanId, "");
+  const requests = receiver.spans.filter(({ service, kind }) => service === "nex" && kind === 3);
+  assert.deepEqual(
+    new Set(requests.map(({ parentSpanId }) => parentSpanId)),
+    new Set([command()?.spanId]),
+    "each of its requests is its child",
+  );
   const headers = { accept: "application/openmetrics-text" };
   const metrics = await (await fetch(services.metricsOf("nexd"), { headers })).text();
   const exemplar = `nexd_call_seconds_bucket\\{.*\\} \\d+ # \\{trace_id="${requested()?.traceId}"\\}`;
@@ -90,7 +100,7 @@ Deno.test("an endpoint, and a lease behind a port, each have one trace that reac
     OTEL_SERVICE_NAME: service,
     OTEL_RESOURCE_ATTRIBUTES: `host.name=${host.name}`,
   });
-  await Promise.all([one, two].map((host) => host.start(env("agent", host))));
+  await Promise.all([one.start({ ...withDocker(one), ...env("agent", one) }), two.start(env("agent", two))]);
   await it.start(one, env("gatewayd", one));
   const blue = await it.network("blue");
   await two.attach(blue);
@@ -148,6 +158,70 @@ Deno.test("an endpoint, and a lease behind a port, each have one trace that reac
       });
     },
   );
+
+  await t.step(
+    "strand attach and sand-agent-cli are in the traces of what they make and delete",
+    async () => {
+      const { path } = await one.container();
+      const command = (service: string, ...args: string[]) =>
+        run(one.host.enter(strandCommand(args)), { env: { ...one.env, ...env(service, one) } });
+      const traceOf = async (service: string) => {
+        const its = () => receiver.spans.find((span) => span.service === service && span.parentSpanId === "");
+        await until(`the span of ${service}`, () => its() !== undefined);
+        return its()?.traceId ?? "";
+      };
+      const { stdout } = await command("attach", "attach", "blue", "--ns", path, "-o", "json");
+      const { endpoint } = JSON.parse(stdout);
+      const made = await spansOf(receiver, await traceOf("attach"), [
+        "attach@h1 strand attach < ",
+        "agent@h1 PUT < strand attach",
+        "agent@h1 create endpoint < PUT",
+        "agent@h1 write to etcd < create endpoint",
+        "agent@h1 apply endpoint < create endpoint",
+        "agent@h2 apply endpoint < create endpoint",
+      ]);
+      reachesKernels(made, endpoint.id);
+      await command("delete", "sand-agent-cli", "endpoint-delete", "--endpoint", endpoint.id);
+      await spansOf(receiver, await traceOf("delete"), [
+        "delete@h1 sand-agent-cli endpoint-delete < ",
+        "agent@h1 DELETE < sand-agent-cli endpoint-delete",
+        "agent@h1 delete endpoint < DELETE",
+        "agent@h1 write to etcd < delete endpoint",
+        "agent@h1 remove from kernel < delete endpoint",
+      ]);
+    },
+  );
+
+  await t.step("Docker's endpoints, and their deletions, follow the trace of Docker's call", async () => {
+    const NetworkID = "d".repeat(64), EndpointID = "e".repeat(64);
+    const call = async (method: string, what: object, trace: string) => {
+      const { status, body } = await requestIn(one.namespace, { hostname: "127.0.0.1", port: 9998 }, {
+        method: "POST",
+        path: `/NetworkDriver.${method}`,
+        headers: { traceparent: `00-${trace}-${CALLER.span}-01` },
+        body: JSON.stringify({ NetworkID, EndpointID, ...what }),
+      });
+      assert.equal(status, 200, body);
+      assert.doesNotMatch(body, /Err/);
+    };
+    const traces = ["1", "2", "3"].map((digit) => digit.repeat(32)),
+      [first = "", second = "", third = ""] = traces;
+    const Options = { "com.docker.network.generic": { "sand-id": blue } };
+    await call("CreateNetwork", { Options, IPv4Data: [], IPv6Data: [] }, first);
+    await call("CreateEndpoint", { Options: {}, Interface: {} }, second);
+    await spansOf(receiver, second, [
+      `agent@h1 POST < ${CALLER.span}`,
+      "agent@h1 create endpoint < POST",
+      "agent@h1 write to etcd < create endpoint",
+      "agent@h1 apply endpoint < create endpoint",
+      "agent@h2 apply endpoint < create endpoint",
+    ]);
+    await call("DeleteEndpoint", {}, third);
+    await spansOf(receiver, third, [
+      "agent@h1 delete endpoint < POST",
+      "agent@h1 write to etcd < delete endpoint",
+    ]);
+  });
 
   await t.step("a lease is in the trace of its client's DISCOVER", async () => {
     const vm = await Machine.on(one, blue, "52:54:00:00:00:01");

@@ -42,6 +42,8 @@ export interface AgentClientOptions {
   /** A prefix of every path, where a proxy serves the API below one. */
   readonly basePath?: string;
   readonly userAgent?: string;
+  /** The span of the caller's work, in the form of W3C's header of this name, which each request has then. */
+  readonly traceparent?: () => string | undefined;
   /** How long an answer may take, in ms (30,000); 0: no limit. */
   readonly timeoutMs?: number;
   /** Makes the connections in place of dial(). */
@@ -280,6 +282,7 @@ export class AgentClient {
     more: Readonly<Record<string, string>> = {},
   ): Promise<{ end: ByteStream; answer: HttpResponse }> {
     const { address, basePath = "", userAgent, connect } = this.#options;
+    const traceparent = this.#options.traceparent?.();
     const json = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const search = new URLSearchParams(query).toString();
     const late = new AbortController();
@@ -293,6 +296,7 @@ export class AgentClient {
         host: "socket" in address ? "agent" : formatHostPort(address),
         headers: {
           ...(userAgent !== undefined && { "User-Agent": userAgent }),
+          ...(traceparent !== undefined && { traceparent }),
           ...(method !== "CONNECT" && { "Accept": "application/json" }),
           ...(json && { "Content-Type": "application/json" }),
           ...more,

@@ -6,6 +6,7 @@ import type {
   EndpointRecord,
   NetworkRecord,
 } from "../../store/sand_records.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 import type { PoolRequests } from "./pools.ts";
 
 /** The agent's methods for the Docker plugin; each throws a Refusal with a sentence for the operator. */
@@ -29,7 +30,7 @@ export interface DockerApi {
   /** Deactivates an endpoint, which removes its interface. Does nothing where there is none. */
   leave(dockerId: string): Promise<void>;
   /** Deletes an endpoint; its address stays claimed until it is released. Does nothing where there is none. */
-  deleteEndpoint(dockerId: string): Promise<void>;
+  deleteEndpoint(dockerId: string, parent?: SpanContext): Promise<void>;
 }
 
 export interface WantedEndpoint {
@@ -39,9 +40,14 @@ export interface WantedEndpoint {
   readonly mac: string | undefined;
   /** Addresses beside its own that it may use. */
   readonly allowed: readonly AllowedAddressRecord[];
+  /** The span of Docker's call, which the endpoint's trace goes on from. */
+  readonly parent?: SpanContext;
 }
 
 /** The handlers of a driver, by method name. */
 export type Calls = Readonly<
-  Record<string, (api: DockerApi, body: Uint8Array, pools: PoolRequests) => Promise<object>>
+  Record<
+    string,
+    (api: DockerApi, body: Uint8Array, pools: PoolRequests, span?: SpanContext) => Promise<object>
+  >
 >;

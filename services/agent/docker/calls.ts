@@ -1,6 +1,7 @@
 /** Dispatches the calls of libnetwork's remote driver protocol to their handlers, and turns errors into the protocol's answers. */
 import { deadline } from "../../common/async.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 import { UnknownOutcome } from "../../store/errors.ts";
 import type { Answer } from "../http/answers.ts";
 import type { Calls, DockerApi } from "./api.ts";
@@ -25,6 +26,7 @@ const LONGEST = 10_000;
  * @param path Like /NetworkDriver.Join.
  * @param fault Called with errors of the agent itself.
  * @param pools The pools that were requested; the same object for every call.
+ * @param span Of the call, where spans are made.
  */
 export async function answerCall(
   api: DockerApi,
@@ -32,13 +34,14 @@ export async function answerCall(
   body: Uint8Array,
   fault: (error: unknown) => void,
   pools: PoolRequests,
+  span?: SpanContext,
 ): Promise<Answer> {
   const [driver = "", method = ""] = path.slice(1).split(".");
   const calls = Object.hasOwn(drivers, driver) ? drivers[driver] : undefined;
   const call = calls && Object.hasOwn(calls, method) ? calls[method] : undefined;
   if (!call) return answer(404, { Err: `there is no call ${path.slice(0, 80)}` });
   try {
-    return answer(200, await deadline(call(api, body, pools), LONGEST, late));
+    return answer(200, await deadline(call(api, body, pools, span), LONGEST, late));
   } catch (error) {
     if (error instanceof Malformed) return answer(400, { Err: error.message });
     const Err = sentence(error, fault);

@@ -15,7 +15,9 @@ import {
 } from "../../store/sand_records.ts";
 import type { Plan } from "../../store/types.ts";
 import { timestamp } from "../../common/timestamp.ts";
+import { inSpan, type Span, type SpanContext, traceparentOf } from "../../common/tracing.ts";
 import type { Context } from "../context.ts";
+import { writeDeletion, writtenIn } from "../endpoints/write_spans.ts";
 import { failpoint } from "../failpoints.ts";
 import { followed } from "../reconcile/followed.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
@@ -102,7 +104,7 @@ export class DockerEndpoints implements DockerApi {
 
   async createEndpoint(
     docker: DockerIds,
-    { address, mac, allowed }: WantedEndpoint,
+    { address, mac, allowed, parent }: WantedEndpoint,
   ): Promise<EndpointRecord> {
     const { storeGuard } = this.#context;
     storeGuard.assertNotHeld();
@@ -111,9 +113,13 @@ export class DockerEndpoints implements DockerApi {
     const network = await this.#networkOf(docker.network);
     if (mac) await this.#deleteForgotten(network, (endpoint) => endpoint.mac === mac);
     return await this.#using(network, async ({ writer }) => {
-      const claimed = address !== undefined;
-      const id = crypto.randomUUID();
-      return (await writer.create({ id, now: timestamp(), address, claimed, mac, docker, allowed })).record;
+      const claimed = address !== undefined, id = crypto.randomUUID();
+      const attributes = { "strand.network": network, "strand.endpoint": id };
+      return await inSpan("create endpoint", { parent, attributes }, async (span) => {
+        const traceparent = traceparentOf(span),
+          wanted = { id, now: timestamp(), address, claimed, mac, docker };
+        return (await writtenIn(span, () => writer.create({ ...wanted, allowed, traceparent }))).record;
+      });
     });
   }
 
@@ -165,14 +171,22 @@ export class DockerEndpoints implements DockerApi {
     failpoint("leave-sandbox:after-commit");
   }
 
-  async deleteEndpoint(dockerId: string): Promise<void> {
+  async deleteEndpoint(dockerId: string, parent?: SpanContext): Promise<void> {
     const found = await this.#known(dockerId).catch(unlessNone);
     if (!found) return;
-    await this.delete(found.id, { keepAddress: true }).finally(() => this.onClaim(found.network));
+    const attributes = { "strand.network": found.network, "strand.endpoint": found.id };
+    await inSpan(
+      "delete endpoint",
+      { parent, attributes },
+      (span) => this.delete(found.id, { keepAddress: true, span }),
+    ).finally(() => this.onClaim(found.network));
   }
 
   /** Deletes an endpoint by its id in the store. */
-  async delete(id: string, options: { readonly keepAddress?: boolean } = {}): Promise<void> {
+  async delete(
+    id: string,
+    { span, ...options }: { readonly keepAddress?: boolean; readonly span?: Span | undefined } = {},
+  ): Promise<void> {
     const { view, storeGuard } = this.#context;
     storeGuard.assertNotHeld();
     const found = await this.#isThere(() => view.endpoint(id));
@@ -182,7 +196,7 @@ export class DockerEndpoints implements DockerApi {
       (worker) =>
         this.#applied(worker, id, () =>
           // Another request may have deleted it meanwhile.
-          worker.writer.delete(id, options).catch(unlessNone)),
+          writeDeletion(span, () => worker.writer.delete(id, options).catch(unlessNone))),
     );
   }
 

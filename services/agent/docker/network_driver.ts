@@ -41,7 +41,7 @@ export const networkDriver: Calls = {
     return {};
   },
 
-  async CreateEndpoint(api, body) {
+  async CreateEndpoint(api, body, _asked, span) {
     const { NetworkID, EndpointID, Interface, Options } = readCall(requests.createEndpoint, body);
     const { Address = "", AddressIPv6 = "", MacAddress = "" } = Interface ?? {};
     if (AddressIPv6 !== "") throw invalid("AddressIPv6: networks have IPv4 addresses only");
@@ -51,6 +51,7 @@ export const networkDriver: Calls = {
         address: optionalAddress(Address, "Address"),
         mac: optionalMac(MacAddress),
         allowed: allowOption(Options),
+        ...span && { parent: span },
       },
     );
     // libnetwork refuses an answer that repeats fields of the request.
@@ -78,8 +79,8 @@ export const networkDriver: Calls = {
     };
   },
 
-  async DeleteEndpoint(api, body) {
-    await api.deleteEndpoint(readCall(requests.endpoint, body).EndpointID);
+  async DeleteEndpoint(api, body, _asked, span) {
+    await api.deleteEndpoint(readCall(requests.endpoint, body).EndpointID, span);
     return {};
   },
 

@@ -83,6 +83,6 @@ function gated(docker: () => Promise<DockerApi>): DockerApi {
     endpoint: async (dockerId) => (await docker()).endpoint(dockerId),
     join: async (dockerId, sandbox) => (await docker()).join(dockerId, sandbox),
     leave: async (dockerId) => (await docker()).leave(dockerId),
-    deleteEndpoint: async (dockerId) => (await docker()).deleteEndpoint(dockerId),
+    deleteEndpoint: async (dockerId, parent) => (await docker()).deleteEndpoint(dockerId, parent),
   };
 }

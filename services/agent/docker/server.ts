@@ -9,6 +9,7 @@ import type { Problem } from "../../common/http_status.ts";
 import { type Log, OncePerMinute } from "../../common/log.ts";
 import { messageOf } from "../../common/refusal.ts";
 import type { TlsMaterial } from "../../common/tls.ts";
+import { spanOfRequest } from "../../common/tracing.ts";
 import { ClientGone, readBody } from "../../common/http/body.ts";
 import type { DockerApi } from "./api.ts";
 import { answerCall } from "./calls.ts";
@@ -46,13 +47,13 @@ export function serveDocker(api: DockerApi, options: DockerServerOptions): Docke
   const pools = new PoolRequests();
   let closing = false;
   const serve = async (request: IncomingMessage, response: ServerResponse, proceed?: () => void) => {
-    const [path = ""] = (request.url ?? "").split("?");
+    const [path = ""] = (request.url ?? "").split("?"), span = spanOfRequest(request, response);
     const fault = (error: unknown) => {
       if (once.due(`${path} ${messageOf(error)}`)) log.error({ err: error }, `${path} failed`);
     };
     try {
       using body = await readBody(request, proceed);
-      const answer = await answerCall(api, path, body.bytes, fault, pools);
+      const answer = await answerCall(api, path, body.bytes, fault, pools, span);
       if (closing) response.on("finish", () => servers.forEach((server) => server.closeIdle()));
       send(response, answer, closing);
     } catch (error) {

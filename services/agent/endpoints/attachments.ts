@@ -1,6 +1,7 @@
 /** The endpoints that the CNI plugin and the netavark driver ask for, found by container id and interface name. */
 import { KeyedMutex } from "../../common/async.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
+import type { SpanContext } from "../../common/tracing.ts";
 import { isMadeFor } from "../../overlay/namespace_identity.ts";
 import { whyUnnamed } from "../../overlay/taken_names.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
@@ -61,14 +62,14 @@ export class Attachments implements AttachmentsApi {
     });
   }
 
-  detach(attachment: AttachmentRecord): Promise<void> {
+  detach(attachment: AttachmentRecord, parent?: SpanContext): Promise<void> {
     return this.#turns.run(keyOf(attachment), async () => {
       this.context.storeGuard.assertNotHeld();
       const known = await this.#known(attachment).catch((error) => {
         if (!(error instanceof Refusal && error.code === "not-found")) throw error;
         return [];
       });
-      for (const { id } of known) await this.#delete(id);
+      for (const { id } of known) await this.#delete(id, parent);
     });
   }
 
@@ -162,8 +163,8 @@ export class Attachments implements AttachmentsApi {
     );
   }
 
-  async #delete(id: string): Promise<void> {
-    await this.agent.deleteEndpoint(id).catch((error) => {
+  async #delete(id: string, parent?: SpanContext): Promise<void> {
+    await this.agent.deleteEndpoint(id, { parent }).catch((error) => {
       if (!(error instanceof Refusal && error.code === "not-found")) throw error;
     });
   }

@@ -23,6 +23,7 @@ import type { NetworkWorker } from "../reconcile/network.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import { deactivate, staleAt } from "../reconcile/stale.ts";
 import { randomMac, type VethNames } from "./veth_names.ts";
+import { writtenIn } from "./write_spans.ts";
 
 /**
  * How long this host may take to set up an endpoint whose record is written, in ms; if etcd loses events, it never
@@ -175,11 +176,7 @@ async function writeAndSetUp(
     allowed,
     traceparent: traceparentOf(span),
   };
-  const written = await inSpan("write to etcd", { parent: span?.spanContext() }, async (span) => {
-    const written = await worker.writer.create(wanted);
-    span?.setAttribute("strand.revision", written.revision);
-    return written;
-  }).catch((error) => {
+  const written = await writtenIn(span, () => worker.writer.create(wanted)).catch((error) => {
     worker.forget(id);
     throw error;
   });

@@ -94,8 +94,8 @@ const handlers = {
     );
     return json(200, { ...shown(attached), problems, missing_routes: missingRoutes });
   },
-  async DELETE(attachments, { query }) {
-    await attachments.detach(readAttachment(query));
+  async DELETE(attachments, { query, span }) {
+    await attachments.detach(readAttachment(query), span);
     return { status: 204, body: "" };
   },
   async PUT(attachments, { body }) {

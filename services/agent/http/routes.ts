@@ -134,8 +134,9 @@ const routes = {
     },
   },
   "/endpoints/ID": {
-    async DELETE({ api }, { id, query }) {
-      await api().deleteEndpoint(pathId(id, "endpoint"), { force: readForce(query) });
+    async DELETE({ api }, { id, query, span }) {
+      const options = { force: readForce(query), ...span && { parent: span } };
+      await api().deleteEndpoint(pathId(id, "endpoint"), options);
       return nothing;
     },
   },
