@@ -43,8 +43,8 @@ export interface OverlayNetwork {
 
 export type AnyNetwork = LanNetwork | OverlayNetwork;
 
-/** A topic of changes: `network:KEY`, or `hosts`. */
-export type Topic = `network:${string}` | "hosts" | "health";
+/** A topic of changes: `network:KEY`, `hosts`, `health`, or `history`: more, or less, is known of what was before. */
+export type Topic = `network:${string}` | "hosts" | "health" | "history";
 
 export interface ClusterOptions {
   readonly names: Mirror<NexRecord>;
@@ -134,6 +134,11 @@ export class Cluster {
   overlay(id: string): OverlayNetwork | undefined {
     const kept = this.#kept.get(id), record = kept ? undefined : this.#networks.network(id);
     return kept ?? (record && this.#overlay(record, this.#names().get(id)));
+  }
+
+  /** Tells the listeners that what is known of the past is another now. */
+  historyChanged(): void {
+    this.#tell(["history"]);
   }
 
   #overlay(record: NetworkRecord, name: string | undefined): OverlayNetwork {

@@ -48,6 +48,7 @@ export function main(args: string[]): Promise<number> {
         overlays: sand.mirror,
         keys: sand.keys,
         connection: sand.connection,
+        onAttempt: () => cluster.historyChanged(),
       });
       const repairs = new HostRepairs(sand.mirror, () => cluster.hostsChanged());
       const rates = new Rates(targetsOf(config), scrapeMetrics);

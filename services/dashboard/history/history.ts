@@ -15,7 +15,9 @@ import { type Past, PastReader } from "./past.ts";
 import { type Kept, MOST, Ring } from "./ring.ts";
 import type { Told } from "./told.ts";
 
-/** How long a page waits for etcd, in ms: a little longer than an attempt to read its past takes at most. */
+/** How long a page waits for etcd's past, in ms; one that is open is told when an attempt to read it is over. */
+const WAIT = 600;
+/** How long it waits for earlier versions of records, in ms. */
 const PATIENCE = 2500;
 /** The most earlier versions of a record that are read, and the most records whose versions are remembered. */
 const MOST_VERSIONS = 20, REMEMBERED = 200;
@@ -26,6 +28,8 @@ export interface HistoryOptions {
   readonly keys: SandKeys;
   readonly connection: EtcdConnection;
   readonly now?: () => number;
+  /** Called after an attempt to read etcd's past: what is known, or how much of it is tried next, is another now. */
+  readonly onAttempt?: () => void;
   /** How long an attempt to read etcd's past may take, in ms. */
   readonly attemptMs?: number;
 }
@@ -84,7 +88,7 @@ export class History {
    * @param keys Of records that are there: their earlier versions are read too.
    */
   async of(about: readonly string[] | undefined, keys: readonly string[] = []): Promise<HistoryRows> {
-    if (!this.#past) await deadline(this.#loading ??= this.#load(), PATIENCE);
+    if (!this.#past) await deadline(this.#loading ??= this.#load(), WAIT);
     const wanted = about?.map((id) => id.toLowerCase());
     const older = await Promise.all(keys.map((key) => this.#olderOf(key)));
     const events = [...this.#ring.of(wanted), ...older.flatMap(({ events }) => events)]
@@ -99,13 +103,15 @@ export class History {
   }
 
   async #load(): Promise<void> {
-    const reader = this.#reader, past = await reader.read();
+    const reader = this.#reader, { attempts } = reader, past = await reader.read();
     this.#loading = undefined;
     // The store may have been put back meanwhile.
-    if (!past || reader !== this.#reader) return;
-    const { events, ...rest } = past;
-    this.#ring.addOlder(events);
-    this.#past = rest;
+    if (past && reader === this.#reader) {
+      const { events, ...rest } = past;
+      this.#ring.addOlder(events);
+      this.#past = rest;
+    }
+    if (reader.attempts > attempts) this.options.onAttempt?.();
   }
 
   /** The store was put back to an older revision: what is known is that of another one. */

@@ -131,6 +131,17 @@ Deno.test("an etcd that does not tell its past in time is asked for less of it, 
   assert.equal((await history.of(mac)).rows.length, 7);
 });
 
+Deno.test("a page waits less than a second for etcd's past, and is told when the attempt to read it is over", async () => {
+  const etcd = new FakeEtcd(), over = Promise.withResolvers<void>();
+  life(etcd);
+  const history = await etcd.history(() => NOW, 1500, over.resolve);
+  etcd.hangs = true;
+  const attempt = over.promise.then(() => "the attempt");
+  const page = history.of(mac).then(({ reach: { why } }) => why);
+  assert.match(await Promise.race([attempt, page]), /is not read yet$/);
+  await attempt;
+});
+
 Deno.test("a member of a LAN: its lease, its names, and what became of it", async () => {
   const etcd = new FakeEtcd(), history = await etcd.history(() => NOW), key = `/member/${MAC}`;
   await history.of(mac);

@@ -38,6 +38,7 @@ interface Raw {
 /** Reads the past in one attempt, or several with fewer revisions each. */
 export class PastReader {
   #window = WINDOW;
+  #attempts = 0;
   #failedAt = -Infinity;
   #why: string | undefined;
 
@@ -53,6 +54,11 @@ export class PastReader {
     return this.#why;
   }
 
+  /** How often it was tried. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
   /** How many revisions are asked for. */
   get window(): number {
     return this.#window;
@@ -62,6 +68,7 @@ export class PastReader {
   async read(): Promise<Past | undefined> {
     if (this.families.some(({ since }) => since === undefined)) return undefined;
     if (this.clock() - this.#failedAt < RETRY_MS) return undefined;
+    this.#attempts++;
     try {
       const past = await this.#once();
       this.#why = undefined;

@@ -77,13 +77,14 @@ export class FakeEtcd {
   }
 
   /** A process that begins to follow it now. */
-  async history(now: () => number = Date.now, attemptMs?: number): Promise<History> {
+  async history(now: () => number = Date.now, attemptMs?: number, onAttempt = () => {}): Promise<History> {
     const history = new History({
       names: this.#follow<NexRecord>(nexSchema),
       overlays: this.#follow<SandRecord>(sandSchema()),
       keys: new SandKeys(),
       connection: this.connection,
       now,
+      onAttempt,
       ...attemptMs !== undefined && { attemptMs },
     });
     // Its mirrors have listed what is there.
