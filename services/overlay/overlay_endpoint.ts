@@ -41,8 +41,9 @@ function unicast(mac: string | undefined): number {
  * multicast and reserved addresses (224/3): frames to one of these would come back or go to many hosts.
  */
 function usable(vtep: Ip | undefined): number {
-  const [first = 0] = vtep?.bytes ?? [];
-  return vtep?.family === 4 && first !== 0 && first !== 127 && first < 224 ? vtep.u32 : -1;
+  if (vtep?.family !== 4) return -1;
+  const { u32 } = vtep, first = u32 >>> 24;
+  return first !== 0 && first !== 127 && first < 224 ? u32 : -1;
 }
 
 /**

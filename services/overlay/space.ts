@@ -138,7 +138,8 @@ export class Space {
       this.#byAddress.add(after.hot.address, after);
       this.#byMac.add(after.hot.mac, after);
       for (const name of labelsOf(after)) {
-        this.#byName.set(name, [...this.endpointsNamed(name), after].sort(older));
+        const named = this.#byName.get(name);
+        this.#byName.set(name, named ? [...named, after].sort(older) : [after]);
       }
       this.endpoints.set(id, after);
       this.#byHost.add(after.host, after);
