@@ -51,7 +51,9 @@ function machineView(cluster: Cluster, history: History, mayChange: boolean): Da
         title: `Machine ${first?.name || first?.mac || first?.id || id}`,
         model: { id, machines, ...model },
         // A machine that is gone may come back anywhere.
-        live: first ? [...new Set(machines.map(({ network }) => `network:${network}`)), "health", "history"] : ["all"],
+        live: first
+          ? [...new Set(machines.map(({ network }) => `network:${network}`)), "health", "history"]
+          : ["all"],
         page: (
           <>
             {!first && <p class="banner">It is in no network now.</p>}
