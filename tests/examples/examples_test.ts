@@ -26,10 +26,10 @@ function built(): Promise<string> {
       await Deno.mkdir(`${directory}/${file.replace(/\/[^/]*$/, "")}`, { recursive: true });
       await Deno.copyFile(root + file, `${directory}/${file}`);
     }
-    const env = { GOCACHE: `${directory}/cache`, GOFLAGS: "", GO111MODULE: "auto" };
+    // Go keeps what it has compiled in the user's own cache, which other clones find as well.
+    const env = { GOFLAGS: "", GO111MODULE: "auto" };
     await run(["sh", "-euc", `cd '${directory}'\n${commands.join("\n")}`], { env });
     assert.equal((await run(["gofmt", "-l", `${directory}/examples/go`])).stdout, "");
-    await Deno.remove(env.GOCACHE, { recursive: true });
   });
 }
 
