@@ -6,7 +6,8 @@ import { delay } from "../common/async.ts";
 interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
-  keys(): IterableIterator<string>;
+  /** @param isWanted False for a folder, like `/a/b/`, whose keys may be left out. */
+  keys(isWanted?: (folder: string) => boolean): IterableIterator<string>;
   /** The prefix under which the mirror followed a key when the check began, and still does. */
   followed(key: string): string | undefined;
   /** True when the watched member has applied this revision, so that the watch can report it. */
@@ -47,7 +48,12 @@ export async function selfCheck(
   /** The prefixes whose keys are in `listed`. */
   const whole = new Set<string>();
   const lookForGone = () => {
-    for (const key of shown.keys()) {
+    // Of a large mirror most keys are of prefixes that are not looked through now, and a key may be made for each that is told.
+    const isWanted = (folder: string) => {
+      const prefix = shown.followed(folder);
+      return prefix === undefined || whole.has(prefix);
+    };
+    for (const key of shown.keys(isWanted)) {
       if (listed.has(key) || shown.version(key) > revision || !whole.has(shown.followed(key) ?? "")) continue;
       suspects.set(key, { version: shown.version(key), listed: 0 });
     }

@@ -60,8 +60,9 @@ export class RecordTable<T> {
     return this.#skipped.get(key) ?? this.entries.get(key)?.modRevision ?? 0;
   }
 
-  *keys(): IterableIterator<string> {
-    yield* this.entries.keys();
+  /** @param isWanted False for a folder, like `/a/b/`, whose keys may be left out. */
+  *keys(isWanted?: (folder: string) => boolean): IterableIterator<string> {
+    yield* this.entries.keys(isWanted);
     for (const key of this.#skipped.keys()) if (!this.entries.has(key)) yield key;
   }
 
