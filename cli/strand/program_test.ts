@@ -1,6 +1,6 @@
 /** The launchers of a clone and of a portable folder start services as the program itself does. */
 import assert from "node:assert/strict";
-import { heapFlags, HOST_SERVICES, SERVICES } from "./program.ts";
+import { codeFolder, heapFlags, SERVICES } from "./program.ts";
 
 /** What else a service is called. */
 const ALIASES: Readonly<Record<string, string>> = { "nex-dhcpd": "dhcpd", "sand-agent": "agent" };
@@ -14,7 +14,7 @@ for (const launcher of ["strand", "deploy/dist/launcher"]) {
     for (const [, names = "", block = ""] of found) {
       for (const name of names.split(" | ").map((name) => ALIASES[name] ?? name)) {
         assert.match(block, new RegExp(`--v8-flags=${heapFlags(name)}["' ]`));
-        assert.match(block, HOST_SERVICES.includes(name) ? /\/host\n/ : /\/services\n/);
+        assert.match(block, new RegExp(`/${codeFolder(name)}\n`));
       }
     }
   });

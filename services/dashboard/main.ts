@@ -1,5 +1,6 @@
 /** The process dashboard: wires the views of etcd, the pages and their server. nexd and agents make what they change. */
 import { abortConnection } from "../../ffi/abort.ts";
+import { collectGarbage, releaseMemory } from "../../ffi/release_memory.ts";
 import { sendDatagram } from "../../ffi/unix_datagram.ts";
 import { runDaemon } from "../common/daemon.ts";
 import { followedTogether } from "../common/followed_together.ts";
@@ -89,7 +90,10 @@ export function main(args: string[]): Promise<number> {
       log.info(`the page is at ${scheme}://${formatHostPort({ host: listen.host, port: server.port })}/`);
       await Promise.all([names, sand].map(({ mirror }) => mirror.ready({ signal: daemon.stopping })));
       await onceReached(() => refuseOtherPrefix(sand), daemon.stopping);
+      // What the listing has left is not to be beside what the summaries leave, of which no page needs anything.
+      collectGarbage();
       await summarizeAll(cluster, daemon.stopping);
+      releaseMemory();
     },
   );
 }
