@@ -20,6 +20,7 @@ import { summarizeAll } from "./model/summary.ts";
 import { Rates, scrapeMetrics, targetsOf } from "./rates/rates.ts";
 import { serveDashboard } from "./server.ts";
 import { viewsOf } from "./views.tsx";
+import { Writers } from "./write/writers.ts";
 import { writeViews } from "./write/views.tsx";
 
 /** Runs the dashboard: pages and JSON of what etcd holds. */
@@ -44,7 +45,9 @@ export function main(args: string[]): Promise<number> {
       const followed = followedTogether(names.mirror, sand.mirror);
       const cluster = new Cluster({ names: names.mirror, overlays: sand.mirror, keys: sand.keys, followed });
       const events = new EventStreams(cluster);
+      const writers = new Writers();
       const history = new History({
+        writerOf: (machines) => writers.of(machines),
         names: names.mirror,
         overlays: sand.mirror,
         keys: sand.keys,
@@ -71,7 +74,7 @@ export function main(args: string[]): Promise<number> {
           views: [
             ...viewsOf(cluster, { config, rates, repairs, report: () => daemon.report() }),
             ...historyViews(cluster, history, config.dashboard.write),
-            ...writeViews(cluster, { config, log }),
+            ...writeViews(cluster, { config, log, writers }),
           ],
           onError: (err, url) => log.error({ err, url }, "a page cannot be shown"),
         }),

@@ -222,6 +222,10 @@ async function deleted(lab: DashboardLab) {
   assert.match(await form(lab, "/delete", { ...target, confirm: "a.small.test" }), /It is deleted\./);
   assert.equal(await of(lab, "members", "small"), "");
   await lab.dashboard.line(/member a\.small\.test of network small deleted, by the dashboard/);
+  await until("the history names the client for whom nexd has deleted it", async (see) => {
+    const [newest] = see(await lab.rows(`/history?q=${target.member}`, "events"));
+    return newest?.["by"] === "nexd for a client at 127.0.0.1";
+  });
 
   const json = (body: Json, status = 200) =>
     send(lab, "/delete", JSON.stringify(body), status, "application/json");

@@ -28,6 +28,8 @@ export interface HistoryOptions {
   readonly keys: SandKeys;
   readonly connection: EtcdConnection;
   readonly now?: () => number;
+  /** The client for which this dashboard changes one of these machines just now; undefined: none. */
+  readonly writerOf?: (machines: readonly string[]) => string | undefined;
   /** Called after an attempt to read etcd's past: what is known, or how much of it is tried next, is another now. */
   readonly onAttempt?: () => void;
   /** How long an attempt to read etcd's past may take, in ms. */
@@ -69,12 +71,15 @@ export class History {
   #loading: Promise<void> | undefined;
 
   constructor(private readonly options: HistoryOptions) {
-    const { names, overlays, keys, now = Date.now } = options;
+    const { names, overlays, keys, now = Date.now, writerOf = () => undefined } = options;
     this.#now = now;
     this.#began = now();
     const listener = {
-      onEvent: (event: Told, key: string, revision: number) =>
-        this.#ring.add({ ...event, key, revision, seen: now() }),
+      onEvent: (event: Told, key: string, revision: number) => {
+        const { by = "nexd", about } = event, client = by === "dhcpd" ? undefined : writerOf(about);
+        const writer = client === undefined ? {} : { by: `${by} for ${client}` };
+        this.#ring.add({ ...event, ...writer, key, revision, seen: now() });
+      },
       onRestored: () => this.#restart(),
     };
     this.#families = [lanFamily(names, listener), overlayFamily(overlays, keys, listener)];

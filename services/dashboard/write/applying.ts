@@ -44,12 +44,22 @@ export class Progress {
   /** The objects that the last request would change, and whose outcome no answer has told yet. */
   readonly pending = new Set<PlannedObject>();
 
-  /** @param onDone Called with each object when it is changed. */
-  constructor(private readonly onDone: (object: PlannedObject) => void = () => {}) {}
+  /**
+   * @param onDone Called with each object when it is changed.
+   * @param onSent Called with each object that a request would change, before that is sent.
+   */
+  constructor(
+    private readonly onDone: (object: PlannedObject) => void = () => {},
+    private readonly onSent: (object: PlannedObject) => void = () => {},
+  ) {}
 
   /** A request for these is sent. */
   sent(objects: readonly PlannedObject[]): void {
-    for (const object of objects) if (object.action !== "unchanged") this.pending.add(object);
+    for (const object of objects) {
+      if (object.action === "unchanged") continue;
+      this.pending.add(object);
+      this.onSent(object);
+    }
   }
 
   /** An answer has told of one. @returns what was done */

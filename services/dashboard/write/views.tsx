@@ -21,12 +21,15 @@ import {
 } from "./applying.ts";
 import { Deleting, type Deletion, type DeletionTarget } from "./deleting.ts";
 import { type WithNexd, withNexd } from "./nexd.ts";
+import type { Writers } from "./writers.ts";
 import { isUncertain } from "./outcome.ts";
 import { fieldsOf, flagOf, type SubmittedChange } from "./sent.ts";
 
 export interface WriteOptions {
   readonly config: Config;
   readonly log: Log;
+  /** Is told who asks for which changes; absent: the history names no clients. */
+  readonly writers?: Writers;
   /** Calls to nexd; absent: those of the configuration. */
   readonly nexd?: WithNexd;
 }
@@ -47,7 +50,7 @@ export function writeViews(cluster: Cluster, options: WriteOptions): DashboardVi
 
 function applyView(
   cluster: Cluster,
-  { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
+  { config, log, writers, nexd = (work) => withNexd(config, work) }: WriteOptions,
 ): DashboardView {
   const shown = (
     wanted: ApplyRequest,
@@ -102,7 +105,7 @@ function applyView(
       };
       const progress = new Progress((object) => {
         log.info({ by: sent.by }, printable(`${titleOf(object)} ${object.action}, by the dashboard`));
-      });
+      }, ({ mac }) => mac && writers?.ask(mac, sent.by));
       try {
         return await nexd(async (call) => {
           if (seen === undefined) return shown(wanted, { plan: await planOf(call, wanted) });
@@ -159,7 +162,7 @@ function counted(count: number, were = count === 1 ? "was" : "were"): string {
 
 function deleteView(
   cluster: Cluster,
-  { config, log, nexd = (work) => withNexd(config, work) }: WriteOptions,
+  { config, log, writers, nexd = (work) => withNexd(config, work) }: WriteOptions,
 ): DashboardView {
   const deleting = new Deleting(cluster, config);
   const shown = (
@@ -215,6 +218,7 @@ function deleteView(
         return refuse(400, `confirm: "${typed}" is not ${name}: type it to delete this ${kind}`);
       }
       const what = titleOf({ kind, name, ...kind !== "network" && { network } });
+      for (const machine of [wanted.member, wanted.endpoint]) if (machine) writers?.ask(machine, sent.by);
       try {
         await nexd((call) => deleting.delete(call, wanted));
       } catch (error) {
