@@ -254,7 +254,9 @@ Deno.test("what a port may send of an overlay network", async (t) => {
   await t.step("what another program puts into the bridge sends nothing, and status names it", async () => {
     const vm = await Machine.on(h1, id, OTHER_MAC), eth0 = { endpoint: { target_veth_name: "eth0" } };
     await vm.host.run(["ip", "address", "add", "10.0.0.78/24", "dev", "eth0"]);
-    const attacker = { container: vm.host, ...eth0 } as Attached, before = await counted(h1, id);
+    // Its own kernel may have sent by now.
+    const attacker = { container: vm.host, ...eth0 } as Attached,
+      { "unknown-port": _, ...before } = await counted(h1, id);
     const gatewayOf = await neighbour(db, far.address);
     assert.ok(await pings(db.container, web.address));
     const learned = await neighbour(db, web.address);

@@ -1,14 +1,11 @@
 /** Reports in `strand status` the state of networks with egress, whose machines reach the world. */
 import type { Daemon } from "../../common/daemon.ts";
-import { Counter, counters } from "../../common/metrics.ts";
-import { messageOf } from "../../common/refusal.ts";
+import { counters } from "../../common/metrics.ts";
 import type { Context } from "../context.ts";
+import { reportCounters } from "../kernel/report_traffic.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import type { HostEgress } from "./host_egress.ts";
 import { RefusedConnections } from "./refused_connections.ts";
-
-/** How often the networks' counters are read without a scrape, in ms. */
-const EVERY = 10_000;
 
 /** Adds what another program's firewall drops, and what this host does not forward. */
 export function reportEgress(
@@ -68,15 +65,6 @@ export function reportEgress(
 
 function reportRefused(daemon: Daemon, { view, log, kernel }: Context, workers: Pick<Workers, "all">): void {
   const refused = new RefusedConnections(() => workers.all());
-  const read = () => {
-    try {
-      refused.read(performance.now());
-    } catch (error) {
-      log.debug(`the counters of egress cannot be read: ${messageOf(error)}`);
-    }
-  };
-  const timer = setInterval(read, EVERY);
-  daemon.defer("egress' counters", () => clearInterval(timer));
   daemon.check(() =>
     kernel.unlimited === undefined ? undefined : {
       what:
@@ -99,15 +87,13 @@ function reportRefused(daemon: Daemon, { view, log, kernel }: Context, workers: 
       blocks: false,
     };
   });
-  new Counter({
+  reportCounters(daemon, log, {
+    of: "egress",
     name: "agent_egress_refused_total",
     help:
       "Packets that would have opened more connections to the world than a network with egress, or a machine of it, may have open.",
-    registers: [daemon.metrics],
-    collect() {
-      read();
-      this.reset();
-      this.inc(refused.total);
-    },
+    labels: [],
+    read: () => refused.read(performance.now()),
+    series: () => [[{}, refused.total]],
   });
 }

@@ -1,18 +1,13 @@
-/**
- * Reports how many frames the networks' port rules have dropped or counted, and whether the kernel lacks such rules.
- * The numbers are read from the kernel's counters some networks at a time, so that a host with a thousand networks
- * reads as little at once as one with twenty.
- */
+/** Reports how many frames the networks' port rules have dropped or counted, and whether the kernel lacks such rules. */
 import type { Daemon } from "../../common/daemon.ts";
 import type { Context } from "../context.ts";
 import { FOREIGN_KINDS, type ForeignKind } from "../kernel/containment.ts";
+import { NetworkCounters } from "../kernel/network_counters.ts";
 import { reportTraffic } from "../kernel/report_traffic.ts";
-import { addTo, CounterGains, textOfCounts, type TrafficCounts } from "../kernel/traffic_counts.ts";
+import { addTo, textOfCounts, type TrafficCounts } from "../kernel/traffic_counts.ts";
 import type { NetworkWorker } from "../reconcile/network.ts";
 import type { Workers } from "../reconcile/networks.ts";
 
-/** Networks that are read at once. */
-const AT_ONCE = 50;
 /** Networks that `strand status` names. */
 const SHOWN = 5;
 
@@ -24,34 +19,22 @@ type FrameCount = Frames extends ReadonlyMap<infer Name, number> ? Name : never;
 class ContainedFrames {
   readonly all = new Map<FrameCount, number>();
   readonly ofNetworks = new Map<string, Map<FrameCount, number>>();
-  readonly #gains = new Map<string, CounterGains<FrameCount>>();
-  #turn: string[] = [];
+  readonly #counters: NetworkCounters<Pick<NetworkWorker, "id" | "counted">, FrameCount>;
 
-  constructor(private readonly workers: () => Iterable<Pick<NetworkWorker, "id" | "counted">>) {}
+  constructor(workers: () => Iterable<Pick<NetworkWorker, "id" | "counted">>) {
+    this.#counters = new NetworkCounters(workers, (worker): Frames | undefined => {
+      const found = worker.counted(), verdict = found?.rules === "drop" ? "dropped" : "counted";
+      return found && new Map([...found.frames].map(([kind, count]) => [`${verdict} ${kind}`, count]));
+    });
+  }
 
   /** Reads the networks whose turn it is. */
   read(): void {
-    const workers = new Map([...this.workers()].map((worker) => [worker.id, worker]));
-    for (const known of [this.#gains, this.ofNetworks]) {
-      for (const id of known.keys()) if (!workers.has(id)) known.delete(id);
+    for (const [id, gains] of this.#counters.read(this.ofNetworks)) {
+      const its = this.ofNetworks.get(id) ?? new Map();
+      this.ofNetworks.set(id, its);
+      for (const sums of [this.all, its]) addTo(sums, gains);
     }
-    if (!this.#turn.length) this.#turn = [...workers.keys()];
-    for (const id of this.#turn.splice(0, AT_ONCE)) {
-      const found = workers.get(id)?.counted();
-      if (!found) continue;
-      const verdict = found.rules === "drop" ? "dropped" : "counted";
-      this.#add(id, new Map([...found.frames].map(([kind, count]) => [`${verdict} ${kind}`, count])));
-    }
-  }
-
-  #add(id: string, counts: Frames): void {
-    const its = this.#gains.get(id) ?? new CounterGains();
-    this.#gains.set(id, its);
-    const gained = its.take(counts);
-    if (!gained.size) return;
-    const sums = this.ofNetworks.get(id) ?? new Map();
-    this.ofNetworks.set(id, sums);
-    for (const to of [this.all, sums]) addTo(to, gained);
   }
 }
 
@@ -99,13 +82,11 @@ export function reportContainment(daemon: Daemon, { kernel, view, log }: Context
   });
   reportTraffic(daemon, log, {
     of: "port rules",
-    metric: {
-      name: "agent_foreign_frames_total",
-      help:
-        "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, " +
-        "by what was wrong and whether they were dropped.",
-      label: "kind",
-    },
+    name: "agent_foreign_frames_total",
+    help:
+      "Frames from ports with a MAC or address that is not the port's own, or of a kind that no port may send, " +
+      "by what was wrong and whether they were dropped.",
+    label: "kind",
     reasons: FOREIGN_KINDS,
     counts: frames.all,
     read: () => frames.read(),

@@ -28,13 +28,11 @@ export function reportVteps(daemon: Daemon, { log }: Context, vteps: VtepAdmissi
   daemon.note(() => all.size ? [{ what: "refused VXLAN", value: textOfCounts(all) }] : []);
   reportTraffic(daemon, log, {
     of: "refused VXLAN",
-    metric: {
-      name: "agent_refused_vxlan_total",
-      help:
-        "VXLAN packets that came from no host of their network, or that a process of this host or behind it sent, " +
-        "by reason and whether they were dropped.",
-      label: "reason",
-    },
+    name: "agent_refused_vxlan_total",
+    help:
+      "VXLAN packets that came from no host of their network, or that a process of this host or behind it sent, " +
+      "by reason and whether they were dropped.",
+    label: "reason",
     reasons: REASONS,
     counts: all,
     read: async () => addTo(all, gains.take(await vteps.table.counted())),
