@@ -104,7 +104,7 @@ export class DhcpPorts implements DhcpAnswerer {
   #closed = false;
 
   /**
-   * @param #sendQuery Sends a question to the agent; false when it cannot be sent.
+   * @param sendQuery Sends a question to the agent; false when it cannot be sent.
    * @param onTrouble Called with a sentence.
    */
   constructor(sendQuery: (question: DhcpQuery) => boolean, onTrouble: (what: string) => void) {
