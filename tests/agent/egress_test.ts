@@ -217,8 +217,8 @@ Deno.test("machines of networks with egress reach the world through their own ho
         assert.notEqual((await curl([`http://${address}:8053/`], lab.store, 2)).code, 0, address);
         await unreached(lab.store, address);
       }));
-      const leg = `sandh${blue.id.replaceAll("-", "").slice(0, 10)}`;
-      const its = new RegExp(`^(\\S+) dev ${leg}`, "m").exec(stdout)?.[1] ?? "";
+      const uplink = `sandh${blue.id.replaceAll("-", "").slice(0, 10)}`;
+      const its = new RegExp(`^(\\S+) dev ${uplink}`, "m").exec(stdout)?.[1] ?? "";
       assert.ok(transfers.includes(its), stdout);
       // Not even the host has another way in than those that CNI makes.
       const from = [[db.container, its], ...transfers.map((address) => [h1.host, address] as const)] as const;

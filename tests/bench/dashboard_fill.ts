@@ -2,7 +2,7 @@
 import { Ip } from "../../services/common/ip.ts";
 import { SandKeys } from "../../services/store/sand_keys.ts";
 import { openStore } from "../../services/store/store.ts";
-import { CREATED, endpoint, networkId, networkRecord, type Place } from "./endpoint_fill.ts";
+import { type BenchHost, CREATED, endpoint, networkId, networkRecord } from "./endpoint_fill.ts";
 
 export interface Size {
   readonly networks: number;
@@ -23,7 +23,7 @@ export const networkName = (n: number) => `net-${n}`;
 export const hostName = (n: number) => `rack${Math.floor(n / 40)}-host${n}`;
 export const machineName = (n: number) => `vm-${n}`;
 
-function place(n: number): Place {
+function place(n: number): BenchHost {
   return { name: hostName(n), ip: `${Ip.from4(0xac100000 + n + 1)}` };
 }
 

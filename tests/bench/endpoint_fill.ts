@@ -8,7 +8,7 @@ import type { EtcdKv } from "../lab/etcd_kv.ts";
 import type { Pair } from "./endpoint_watch.ts";
 
 /** A host as records name it. */
-export interface Place {
+export interface BenchHost {
   readonly name: string;
   /** The VTEP. */
   readonly ip: string;
@@ -19,7 +19,7 @@ export interface Filling {
   /** A small number: of it are made its id and its VNI. */
   readonly number: number;
   readonly range: string;
-  readonly here: readonly { readonly host: Place; readonly netns: string }[];
+  readonly here: readonly { readonly host: BenchHost; readonly netns: string }[];
   readonly away: number;
 }
 
@@ -32,7 +32,7 @@ export interface Spare {
 
 export const CREATED = "2026-01-01T00:00:00.000000000Z";
 /** The other hosts; each network is on all of them. */
-const ELSEWHERE: readonly Place[] = Array.from({ length: 9 }, (_, i) => ({
+const ELSEWHERE: readonly BenchHost[] = Array.from({ length: 9 }, (_, i) => ({
   name: `away${i}`,
   ip: `10.99.1.${i + 1}`,
 }));
@@ -112,7 +112,7 @@ export class Fill {
     return records;
   }
 
-  #endpoint({ number }: Filling, id: string, host: Place, value: SandRecord["value"]) {
+  #endpoint({ number }: Filling, id: string, host: BenchHost, value: SandRecord["value"]) {
     const text = writeSandRecord(value), network = networkId(number);
     return {
       [this.#keys.hostEndpoint(host.name, id)]: text,
@@ -140,7 +140,7 @@ export function networkRecord({ number, range }: Pick<Filling, "number" | "range
 export function endpoint(
   { number, range }: Pick<Filling, "number" | "range">,
   i: number,
-  host: Place,
+  host: BenchHost,
   netns = "/away",
 ) {
   const { first, prefix } = Cidr.parse(range);

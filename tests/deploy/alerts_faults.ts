@@ -2,6 +2,7 @@
 import { keyOf } from "../../services/store/keys.ts";
 import { writeRecord } from "../../services/store/records.ts";
 import { type LabHost, run } from "../lab/host.ts";
+import { ApiError } from "../lab/overlay_api.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { until } from "../lab/until.ts";
 import { Machine } from "../overlay_names/ports.ts";
@@ -71,7 +72,14 @@ export async function leases({ prometheus, hosts }: AlertsLab) {
   const machine = await Machine.on(h1, small, "52:54:00:00:08:01");
   await using _asking = again(() => requestLease(machine.host));
   await prometheus.fires("StrandNoAddressLeft: network small has no address left for a client");
-  await h1.api.deleteEndpoint(endpoint.id);
+  // A disk that is slow for some seconds makes an answer late.
+  await until("the container is gone", () => h1.api.deleteEndpoint(endpoint.id).then(() => true, isGone));
+}
+
+/** True for the answer that there is no such endpoint; throws what says more than that etcd was late. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof ApiError) || ![404, 503].includes(error.status)) throw error;
+  return error.status === 404;
 }
 
 /** An upstream that does not answer. */

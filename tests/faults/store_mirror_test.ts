@@ -277,7 +277,7 @@ Deno.test("a store restored past the revision that was known is read again soon 
   await writer.committer.commit(put("/a/stays", 1));
   await writer.committer.commit(put("/a/changed", 1));
   writer.close();
-  const data = `${etcd.dir}/${etcd.place.name}`, backup = `${etcd.dir}/backup`;
+  const data = `${etcd.dir}/${etcd.urls.name}`, backup = `${etcd.dir}/backup`;
   await etcd.kill("SIGTERM");
   await run(["cp", "-r", data, backup]);
   await etcd.start();

@@ -45,7 +45,7 @@ async function around(): Promise<string> {
     lines.push(`writer ${i}: ${what} for ${((now - since) / 1000).toFixed(1)} s`)
   );
   for (const member of members) {
-    lines.push(`${member.place.name}, ${member.endpoint}: ${member.states()}`, await member.tail(5));
+    lines.push(`${member.urls.name}, ${member.endpoint}: ${member.states()}`, await member.tail(5));
   }
   const opened = await run(["ss", "-tnop"], { mayFail: true, timeout: 5_000 }).catch(messageOf);
   lines.push(typeof opened === "string" ? opened : opened.stdout);
@@ -148,7 +148,7 @@ try {
 } finally {
   stop = true;
   await step("the writers end", () => Promise.all(writers));
-  for (const member of members) await step(`${member.place.name} ends`, () => member[Symbol.asyncDispose]());
+  for (const member of members) await step(`${member.urls.name} ends`, () => member[Symbol.asyncDispose]());
 }
 store.close();
 // Nothing is left to wait for: a socket or a timer that keeps the process would keep a service that is told to end, too.

@@ -21,8 +21,8 @@ import { TestNamespace } from "./namespaces.ts";
 const mac = (last: number) => Uint8Array.of(2, 0x84, 10, 0, 0, last);
 const local = Uint8Array.of(192, 168, 1, 1);
 
-/** Namespaces with a socket in each. */
-class Place implements Disposable {
+/** A namespace with a netlink socket in it. */
+class NamespaceSocket implements Disposable {
   readonly namespace = new TestNamespace();
   readonly netlink = new Netlink(this.namespace.fd);
 
@@ -45,9 +45,9 @@ class Place implements Disposable {
 }
 
 Deno.test("a bridge, a vxlan device from another namespace and a pair are as ip shows them", async () => {
-  using underlay = new Place();
-  using inside = new Place();
-  using target = new Place();
+  using underlay = new NamespaceSocket();
+  using inside = new NamespaceSocket();
+  using target = new NamespaceSocket();
   await inside.netlink.run(newBridge({ name: "br0", mtu: 1450, mac: mac(1), up: true }));
   const bridge = await inside.link("br0");
   const where = { namespace: inside.namespace.fd, master: bridge.index, mtu: 1450, up: true };
@@ -94,8 +94,8 @@ Deno.test("a bridge, a vxlan device from another namespace and a pair are as ip 
 });
 
 Deno.test("a vxlan device is made under one name and renamed, and its learning changes in place", async () => {
-  using underlay = new Place();
-  using inside = new Place();
+  using underlay = new NamespaceSocket();
+  using inside = new NamespaceSocket();
   const name = "v00000001";
   await underlay.netlink.run(
     newVxlan({ name, namespace: inside.namespace.fd, vni: 7, port: 4789, local, learning: true }),
@@ -110,7 +110,7 @@ Deno.test("a vxlan device is made under one name and renamed, and its learning c
 });
 
 Deno.test("over IPv6, a vxlan device has an address of that family", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   const six = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
   await place.netlink.run(newVxlan({ name: "vxlan6", vni: 9, port: 4789, local: six }));
   assert.equal((await place.seen("vxlan6")).linkinfo?.info_data.local6, "2001:db8::1");
@@ -118,8 +118,8 @@ Deno.test("over IPv6, a vxlan device has an address of that family", async () =>
 });
 
 Deno.test("changeLink() changes name, MTU, MAC, master, state and namespace", async () => {
-  using place = new Place();
-  using other = new Place();
+  using place = new NamespaceSocket();
+  using other = new NamespaceSocket();
   const { netlink } = place;
   await netlink.run(newBridge({ name: "br0" }), newVeth({ name: "a" }, { name: "b" }));
   const bridge = await place.link("br0"), a = await place.link("a");
@@ -137,7 +137,7 @@ Deno.test("changeLink() changes name, MTU, MAC, master, state and namespace", as
 });
 
 Deno.test("addresses and routes are set twice without harm, shown by ip, listed and taken away", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   const { netlink } = place;
   await netlink.run(newVeth({ name: "a", up: true }, { name: "b" }), changeLink("b", { up: true }));
   const { index: link } = await place.link("a");
@@ -199,7 +199,7 @@ Deno.test("addresses and routes are set twice without harm, shown by ip, listed 
 });
 
 Deno.test("an error says what was being done and why, and the other requests are carried out", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   const { netlink } = place;
   const vxlan = { vni: 7, port: 4789, local };
   await netlink.run(newVxlan({ name: "one", ...vxlan }));
@@ -217,7 +217,7 @@ Deno.test("an error says what was being done and why, and the other requests are
 });
 
 Deno.test("a listing that the kernel was changed under is whole all the same", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   using busy = new Netlink(place.namespace.fd);
   const names = Array.from({ length: 300 }, (_, i) => `d${i}`);
   await place.netlink.run(...names.map((name) => newBridge({ name })));
@@ -239,18 +239,18 @@ Deno.test("a listing that the kernel was changed under is whole all the same", a
 });
 
 Deno.test("sockets leave nothing open, and a namespace goes with the last of them", async () => {
-  using underlay = new Place();
+  using underlay = new NamespaceSocket();
   const before = [...Deno.readDirSync("/proc/self/fd")].length;
   const device = { name: "vxlan0", vni: 7, port: 4789, local };
   for (let i = 0; i < 5; i++) {
-    using inside = new Place();
+    using inside = new NamespaceSocket();
     await underlay.netlink.run(newVxlan({ ...device, namespace: inside.namespace.fd }));
     await inside.netlink.run(deleteLink("vxlan0"));
   }
   await Promise.resolve();
   assert.equal([...Deno.readDirSync("/proc/self/fd")].length, before);
   {
-    using inside = new Place();
+    using inside = new NamespaceSocket();
     await underlay.netlink.run(newVxlan({ ...device, namespace: inside.namespace.fd }));
   }
   // The kernel takes a removed namespace down in the background; the VNI is free when it is done.
@@ -259,8 +259,8 @@ Deno.test("sockets leave nothing open, and a namespace goes with the last of the
 });
 
 Deno.test("a macvlan takes another namespace's link over, with its MAC", async () => {
-  using below = new Place();
-  using inside = new Place();
+  using below = new NamespaceSocket();
+  using inside = new NamespaceSocket();
   await below.netlink.run(newVeth({ name: "low0", mac: mac(3), arp: false, up: true }, { name: "far0" }));
   const lower = await below.link("low0");
   const where = { namespace: inside.namespace.fd, mtu: 1400, up: true };
@@ -285,7 +285,7 @@ Deno.test("a macvlan takes another namespace's link over, with its MAC", async (
 });
 
 Deno.test("changeForwarding() is what sysctl shows", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   await place.netlink.run(newBridge({ name: "br0" }));
   const sysctl = async () => {
     const command = ["sysctl", "-n", "net.ipv4.conf.br0.forwarding"];
@@ -299,7 +299,7 @@ Deno.test("changeForwarding() is what sysctl shows", async () => {
 });
 
 Deno.test("whether a link takes router advertisements is what was set by sysctl", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   await place.netlink.run(newBridge({ name: "br0" }));
   for (const value of ["0", "1", "2"]) {
     const command = ["sysctl", "-w", `net.ipv6.conf.br0.accept_ra=${value}`];
@@ -309,7 +309,7 @@ Deno.test("whether a link takes router advertisements is what was set by sysctl"
 });
 
 Deno.test("findRoute() says how an address is reached, as ip does", async () => {
-  using place = new Place();
+  using place = new NamespaceSocket();
   const octets = (text: string) => Uint8Array.from(text.split(".").map(Number));
   assert.equal(await findRoute(place.netlink, octets("192.0.2.9")), undefined);
   await place.netlink.run(newVeth({ name: "a", up: true }, { name: "b" }), changeLink("b", { up: true }));

@@ -27,7 +27,8 @@ export interface InsideOptions {
   enter(command: readonly string[]): string[];
 }
 
-interface Place {
+/** The name and the URLs of a member. */
+interface MemberUrls {
   readonly name: string;
   readonly client: string;
   readonly peer: string;
@@ -47,18 +48,18 @@ export class LabEtcd implements AsyncDisposable {
   #ended: Deno.CommandStatus | undefined;
 
   constructor(
-    readonly place: Place,
+    readonly urls: MemberUrls,
     readonly dir: string,
     private readonly cluster: string,
     private readonly options: LabEtcdOptions,
   ) {}
 
   get endpoint(): string {
-    return this.place.client;
+    return this.urls.client;
   }
 
   get pid(): number {
-    if (!this.#child) throw new Error(`${this.place.name} is not running`);
+    if (!this.#child) throw new Error(`${this.urls.name} is not running`);
     return this.#child.pid;
   }
 
@@ -70,7 +71,7 @@ export class LabEtcd implements AsyncDisposable {
 
   /** Starts it without waiting for it. @param more Arguments for this time only. */
   launch(more: readonly string[] = []): void {
-    const { name, client, peer, metrics } = this.place;
+    const { name, client, peer, metrics } = this.urls;
     const args = [
       `--name=${name}`,
       `--data-dir=${this.dir}/${name}`,
@@ -103,7 +104,7 @@ export class LabEtcd implements AsyncDisposable {
   }
 
   get #log(): string {
-    return `${this.dir}/${this.place.name}.log`;
+    return `${this.dir}/${this.urls.name}.log`;
   }
 
   /** The states of its threads, as /proc has them. */
@@ -123,7 +124,7 @@ export class LabEtcd implements AsyncDisposable {
   /** True while it is its cluster's leader, as it says itself. */
   async leads(): Promise<boolean> {
     const signal = AbortSignal.timeout(1_000);
-    const metrics = await fetch(`${this.place.metrics}/metrics`, { signal }).then((response) =>
+    const metrics = await fetch(`${this.urls.metrics}/metrics`, { signal }).then((response) =>
       response.text()
     );
     return /^etcd_server_is_leader 1$/m.test(metrics);
@@ -132,7 +133,7 @@ export class LabEtcd implements AsyncDisposable {
   async healthy(timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const { name } = this.place;
+      const { name } = this.urls;
       if (this.#ended) {
         const { code, signal } = this.#ended;
         throw new EndedByItself(
@@ -154,10 +155,10 @@ export class LabEtcd implements AsyncDisposable {
   }
 
   #health(): Promise<string> {
-    const { hostname, port, pathname: path } = new URL(`${this.place.metrics}/health`);
+    const { hostname, port, pathname: path } = new URL(`${this.urls.metrics}/health`);
     const { inside } = this.options;
     if (!inside) {
-      return fetch(`${this.place.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
+      return fetch(`${this.urls.metrics}/health`, { signal: AbortSignal.timeout(1_000) })
         .then((response) => response.text()).catch(String);
     }
     return requestIn(inside.namespace, { hostname, port: Number(port) }, { path, timeout: 1_000 })
@@ -176,7 +177,7 @@ export class LabEtcd implements AsyncDisposable {
     await deadline(child.status, END_MS, () => {
       const threads = statesOf(child.pid).join(" ");
       throw new Error(
-        `${this.place.name} has not ended ${END_MS / 1_000} s after ${signal}; its threads: ${threads}`,
+        `${this.urls.name} has not ended ${END_MS / 1_000} s after ${signal}; its threads: ${threads}`,
       );
     });
   }
@@ -190,7 +191,7 @@ export class LabEtcd implements AsyncDisposable {
       // A process that has ended stays a zombie as long as this waits: nothing else of this program runs meanwhile.
       const isOver = states.every((state) => /[ZX]/.test(state));
       if (!isOver && performance.now() - begun < STOP_MS) continue;
-      throw new Error(`${this.place.name} does not stand still; its threads: ${states.join(" ")}`);
+      throw new Error(`${this.urls.name} does not stand still; its threads: ${states.join(" ")}`);
     }
   }
 
@@ -260,14 +261,14 @@ async function startCluster(
   const binary = await etcdBinary();
   const dir = options.dir ?? await Deno.makeTempDir({ prefix: "strand-etcd-" });
   const { scheme = "http", inside } = options;
-  const places = Array.from({ length: count }, (_, i): Place => ({
+  const all = Array.from({ length: count }, (_, i): MemberUrls => ({
     name: `m${i}`,
     client: inside ? `${scheme}://${inside.address}:2379` : `${scheme}://127.0.0.1:${port()}`,
     peer: `http://127.0.0.1:${inside ? 2380 : port()}`,
     metrics: `http://127.0.0.1:${inside ? 2381 : port()}`,
   }));
-  const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(",");
-  const members = places.map((place) => new LabEtcd(place, dir, cluster, options));
+  const cluster = all.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const members = all.map((urls) => new LabEtcd(urls, dir, cluster, options));
   for (const member of members) {
     member.binary = binary;
     member.launch();

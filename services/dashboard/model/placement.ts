@@ -8,7 +8,7 @@ import type { NetworkRow } from "./network_row.ts";
 import { networksTable } from "./networks.ts";
 
 /** A network on a host; null where the host does not have it. */
-export type Place = {
+export type NetworkOnHost = {
   readonly endpoints: number;
   /** The revision that the host has published as applied; absent for SAND's agents, and for hosts without presence. */
   readonly applied?: number;
@@ -20,7 +20,7 @@ export interface NetworksOnHosts {
   readonly hosts: TablePage<HostRow>;
   readonly networks: TablePage<NetworkRow>;
   /** A row for each host, in which there is one for each network. */
-  readonly cells: readonly (readonly Place[])[];
+  readonly cells: readonly (readonly NetworkOnHost[])[];
 }
 
 const hosts: TableSpec<HostRow> = {
@@ -90,12 +90,12 @@ export function placementOf(
   return {
     hosts: rows,
     networks: columns,
-    cells: rows.rows.map(({ name }) => states.map((its) => placeOf(its?.get(name)))),
+    cells: rows.rows.map(({ name }) => states.map((its) => networkOnHost(its?.get(name)))),
   };
 }
 
 /** @param state The state of a host in a network; undefined: the host has neither the network nor endpoints in it. */
-function placeOf(state: Readonly<HostState> | undefined): Place {
+function networkOnHost(state: Readonly<HostState> | undefined): NetworkOnHost {
   if (!state) return null;
   const { networks, endpoints, silent, applied, behind } = state;
   // One without a presence there has told nothing, as its row has it, too.

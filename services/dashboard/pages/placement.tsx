@@ -1,7 +1,7 @@
 /** The matrix of hosts and networks: a row for each host, a column for each network, both by pages. */
 import { printable } from "../../common/refusal.ts";
 import { networkHref } from "../links.ts";
-import type { NetworksOnHosts, Place } from "../model/placement.ts";
+import type { NetworkOnHost, NetworksOnHosts } from "../model/placement.ts";
 import { Cell, Filter, Head, Pages, urlWith } from "./table.tsx";
 
 export function PlacementPage({ model, url }: { model: NetworksOnHosts; url: string }) {
@@ -84,7 +84,7 @@ function Order({ model: { networks }, url }: { model: NetworksOnHosts; url: stri
   );
 }
 
-function PlaceCell({ place }: { place: Place }) {
+function PlaceCell({ place }: { place: NetworkOnHost }) {
   if (!place) return <td class="number faint">·</td>;
   const { endpoints, behind } = place;
   if (behind === undefined) return <td class="number">{endpoints}, not said</td>;

@@ -14,21 +14,21 @@ const kinds: Readonly<Record<string, Fault>> = {
   "member stopped"({ members }, dice) {
     const { etcd } = dice.one(members);
     etcd.freeze();
-    return [etcd.place.name, () => etcd.thaw()];
+    return [etcd.urls.name, () => etcd.thaw()];
   },
   async "member killed"({ members }, dice) {
     const { etcd } = dice.one(members);
     await etcd.kill();
-    return [etcd.place.name, () => etcd.launch()];
+    return [etcd.urls.name, () => etcd.launch()];
   },
   async "member cut from its peers"({ members }, dice) {
     const cut = dice.one(members);
     const others = members.filter((member) => member !== cut).map(({ ip }) => ip);
-    return [cut.etcd.place.name, await drop(cut.host, others)];
+    return [cut.etcd.urls.name, await drop(cut.host, others)];
   },
   async "host cut from one member"({ members, servers }, dice) {
     const { host, overlay } = dice.one(servers), { ip, etcd } = dice.one(members);
-    return [`${overlay.name} from ${etcd.place.name}`, await drop(host, [ip])];
+    return [`${overlay.name} from ${etcd.urls.name}`, await drop(host, [ip])];
   },
   async "host cut from etcd"({ members, servers }, dice) {
     const { host, overlay } = dice.one(servers);
