@@ -8,7 +8,7 @@ export async function etcdAway(it: AlertsLab, blue: string) {
   const [h1, h2] = [it.hosts.host(1), it.hosts.host(2)];
   const { prometheus, hosts, services, lan: segment } = it,
     { etcd, kv, lab } = hosts.lab,
-    data = `${etcd.dir}/${etcd.place.name}`;
+    data = `${etcd.dir}/${etcd.urls.name}`;
   const backup = `${etcd.dir}/backup`;
   await etcd.kill("SIGTERM");
   await run(["cp", "-a", data, backup]);
