@@ -71,7 +71,7 @@ export async function movingMachine(stack: AsyncDisposableStack): Promise<Side[]
     return ([["median", 50], ["99 of 100", 99]] as const).map(([which, share]) => (
       {
         size,
-        metric: `a moved machine is reached after its first frame, ${which}`,
+        metric: `a moved machine is reached after its frame, ${which}`,
         unit,
         value: percentile(took, share),
       }
