@@ -9,6 +9,7 @@ import { change } from "../store/change.ts";
 import type { ChangeStore } from "../store/change_store.ts";
 import { UnknownOutcome } from "../store/errors.ts";
 import type { NexRecord } from "../store/records.ts";
+import type { Guard } from "../store/types.ts";
 import { type DhcpdCounts, noCounts, replyNames, typeNames } from "./counters.ts";
 import type { Message } from "./message.ts";
 import { Opt } from "./numbers.ts";
@@ -97,12 +98,12 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     this.#clock = options.systemTime ?? Date.now;
     this.#monotonic = options.monotonic ?? (() => performance.now());
     this.#unsubscribe = options.spaces.subscribe((clients) => {
-      const at = this.#clock(), since = this.#monotonic();
+      const shown = { at: this.#clock(), since: this.#monotonic() };
       for (const { net, mac, offers } of clients) {
         const client = clientIn(net, mac);
         offers.drop(client);
         this.#shown.delete(client);
-        this.#shown.set(client, { at, since });
+        this.#shown.set(client, shown);
       }
       this.#forgetShown();
     });
@@ -115,7 +116,8 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     if (name) this.counts[name]++;
     // Handled as if a commit had failed: an address that a record of an unknown layout holds could be given away.
     const isForeign = spaces.isUnreadable(from);
-    const known = { ...arrival, storeAway: isForeign || !store.mirror.state.inSync, tried: isForeign };
+    const storeAway = isForeign || !store.mirror.state.inSync;
+    const known: Arrival<M> & { message: M } = { ...arrival, storeAway, tried: isForeign };
     const decision = this.#handle(from, known);
     if (decision.do !== "commit") this.#finish(from, known, decision);
     else if (isForeign) this.counts.ignored["store-away"]++;
@@ -125,12 +127,12 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     } else if (this.#pending.has(decision.client)) this.counts.ignored["in-flight"]++;
     else if (this.#writing >= MOST_PENDING) this.counts.ignored.overload++;
     else {
-      const kept = { ...known, message: arrival.message.copy() };
+      known.message = arrival.message.copy();
       const attempt: Attempt = { since: performance.now(), over: false };
       this.#pending.set(decision.client, attempt);
       this.#timer ??= setTimeout(() => this.#giveUp(), this.#giveUpMs / 8);
       this.#writing++;
-      void this.#commit(from, kept, decision, attempt);
+      void this.#commit(from, known, decision, attempt);
     }
   }
 
@@ -166,21 +168,14 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
 
   /** Writes a lease and answers its client as the outcome demands; never rejects. */
   async #commit(from: From, arrival: Arrival<M>, planned: Commit, attempt: Attempt): Promise<void> {
-    const { committer, mirror } = this.#options.store;
-    let decision: Decision = planned, outdated = false;
+    let decision: Decision = planned;
     try {
-      const outcome = await committer.commitGrouped(planned.plan);
+      const outcome = await this.#options.store.committer.commitGrouped(planned.plan);
       if (!outcome.committed) {
-        this.counts.conflicts++;
-        outdated = true;
-        using limit = new TimeLimit(PATIENCE);
-        await mirror.caughtUp(outcome.current, { signal: limit.signal });
-        outdated = false;
-        decision = await this.#again(from, arrival, planned, attempt);
+        decision = await this.#afterConflict(from, arrival, planned, attempt, outcome.current);
       }
     } catch (error) {
-      // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
-      decision = outdated || attempt.over
+      decision = attempt.over
         ? { do: "ignore", why: "store-away" }
         : await this.#withoutStore(from, arrival, planned, error, attempt);
     }
@@ -192,6 +187,25 @@ export class Exchanges<From, M extends Copied<M> = Message, Record = NexRecord> 
     if (--this.#writing) return;
     this.#idle?.resolve();
     this.#idle = undefined;
+  }
+
+  /** Decides again once the mirror shows the keys that another process has written. */
+  async #afterConflict(
+    from: From,
+    arrival: Arrival<M>,
+    planned: Commit,
+    attempt: Attempt,
+    current: readonly Guard[],
+  ): Promise<Decision> {
+    this.counts.conflicts++;
+    try {
+      using limit = new TimeLimit(PATIENCE);
+      await this.#options.store.mirror.caughtUp(current, { signal: limit.signal });
+    } catch {
+      // The mirror is behind for this client, so no lease is confirmed from it; the client will retry.
+      return { do: "ignore", why: "store-away" };
+    }
+    return await this.#again(from, arrival, planned, attempt);
   }
 
   /**
