@@ -28,6 +28,7 @@ import {
   type ResponseHeader,
 } from "./messages.ts";
 import { decodeGrant, decodeKeepAlive, encodeGrant, encodeLeaseId, type Granted } from "./lease_messages.ts";
+import { type ListedPage, pageOf, RangePage } from "./range_page.ts";
 import { PAGE_SIZE, SHARED_PAGE_SIZE, sizeAfter } from "./page_size.ts";
 import { MAX_TXN_OPS } from "./types.ts";
 import { unavailable } from "./unavailable.ts";
@@ -55,7 +56,7 @@ export interface Page {
   /** The index of the listed name to which the keys belong. */
   readonly index: number;
   readonly header: ResponseHeader;
-  readonly kvs: readonly KeyValue[];
+  readonly kvs: Iterable<KeyValue>;
 }
 
 /** The member in use has this long to connect before the others are tried too, in ms. */
@@ -142,10 +143,10 @@ export class EtcdConnection {
       const some = names.slice(from, from + MAX_TXN_OPS);
       const limit = some.length > 1 ? SHARED_PAGE_SIZE : PAGE_SIZE;
       const requests = some.map((name) => ({ ...rangeUnder(name), limit, revision, keysOnly }));
-      const decode = (answer: Uint8Array) => decodeRanges(answer, requests.length);
+      const decode = (answer: Uint8Array) => decodeRanges(answer, requests.length).map(pageOf);
       const ranges = await this.#read(TXN, encodeRanges(requests), decode, this.#timeoutMs);
       for (const [i, request] of requests.entries()) {
-        let page = ranges[i];
+        let page: ListedPage | undefined = ranges[i];
         for (; page; page = await this.#pageAfter(page, { ...request, revision })) {
           revision ||= page.header.revision;
           const header = { clusterId: page.header.clusterId, revision };
@@ -179,11 +180,11 @@ export class EtcdConnection {
     return { header, ranges };
   }
 
-  async #pageAfter({ kvs, more }: RangeResponse, request: RangeRequest): Promise<RangeResponse | undefined> {
-    const last = kvs.at(-1);
-    if (!more || !last) return undefined;
-    const next = encodeRange({ ...request, key: last.key + "\0", limit: sizeAfter(kvs) });
-    return await this.#read(RANGE, next, decodeRange, this.#timeoutMs);
+  async #pageAfter(page: ListedPage, request: RangeRequest): Promise<ListedPage | undefined> {
+    if (!page.more || !page.last) return undefined;
+    const limit = sizeAfter(page.length, page.bytes);
+    const next = encodeRange({ ...request, key: page.last.key + "\0", limit });
+    return await this.#read(RANGE, next, (answer) => new RangePage(answer), this.#timeoutMs);
   }
 
   /** One range request. Throws Refusal "unavailable". */

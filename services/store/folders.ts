@@ -62,10 +62,8 @@ export class Folders<T> implements Entries<T> {
     return this.#folders.values().reduce((sum, its) => sum + its.size, 0);
   }
 
-  *keys(isWanted: (folder: string) => boolean = () => true): IterableIterator<string> {
-    for (const [folder, its] of this.#folders) {
-      if (isWanted(folder)) { for (const name of its.keys()) yield folder + name; }
-    }
+  *keys(): IterableIterator<string> {
+    for (const [folder, its] of this.#folders) for (const name of its.keys()) yield folder + name;
   }
 
   *values(): IterableIterator<Entry<T>> {

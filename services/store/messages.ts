@@ -319,7 +319,10 @@ function eventFrom({ type, kv }: etcd.Event): WatchEvent {
 
 const noHeader = { clusterId: 0n, memberId: 0n, revision: 0 };
 
-function headerFrom(header: etcd.ResponseHeader | null): ResponseHeader & { readonly memberId: bigint } {
+/** Converts a header; of an answer without one all is 0. */
+export function headerFrom(
+  header: etcd.ResponseHeader | null,
+): ResponseHeader & { readonly memberId: bigint } {
   if (!header) return noHeader;
   const { clusterId, memberId, revision } = header;
   return { clusterId, memberId, revision: Number(revision) };
@@ -328,7 +331,7 @@ function headerFrom(header: etcd.ResponseHeader | null): ResponseHeader & { read
 const noValue: Uint8Array = new Uint8Array();
 
 /** Returns the message itself, unconverted, since a listing has many. */
-function keyValueFrom(kv: etcd.KeyValue): KeyValue {
+export function keyValueFrom(kv: etcd.KeyValue): KeyValue {
   kv.value ??= noValue;
   return kv as KeyValue;
 }

@@ -10,6 +10,7 @@ import {
   encodeTxn,
   encodeWatchCreate,
 } from "./messages.ts";
+import { RangePage } from "./range_page.ts";
 import { decodeGrant, encodeGrant, encodeLeaseId } from "./lease_messages.ts";
 
 /**
@@ -73,6 +74,9 @@ Deno.test("range, watch and lease requests are etcd's", () => {
 Deno.test("answers are read with every digit of ids and revisions, and what the store does not use is passed over", () => {
   const range = `${header} 12 13 ${kv} 18 01 20 07 28 09`; // and a field that is not known
   assert.deepEqual(decodeRange(bytes(range)), { header: whole, kvs: [read], more: true, count: 7 });
+  const page = new RangePage(bytes(`${range} 12 13 ${kv}`));
+  assert.deepEqual([page.header, page.more, page.length, page.last], [whole, true, 2, read]);
+  for (const _ of [1, 2]) assert.deepEqual([...page.kvs], [read, read]);
   const removed = { removed: true, kv: { ...read, value: new Uint8Array() } };
   const gone = kv.slice(0, kv.indexOf("2a"));
   assert.deepEqual(
@@ -104,6 +108,7 @@ Deno.test("an answer that is cut anywhere, or of which an inner message reaches 
   const kvs = `12 13 ${kv}`;
   const readers: [string, (bytes: Uint8Array) => unknown][] = [
     [`${header} ${kvs}`, decodeRange],
+    [`${header} ${kvs}`, (bytes) => Array.from(new RangePage(bytes).kvs)],
     [`${header} 5a 15 ${kvs}`, decodeWatch],
     [`${header} 10 01 1a 17 0a 15 ${kvs}`, decodeTxn],
     [`${header} 1a 17 0a 15 ${kvs}`, (bytes) => decodeRanges(bytes, 1)],
@@ -114,12 +119,13 @@ Deno.test("an answer that is cut anywhere, or of which an inner message reaches 
     for (let end = answer.length - 1; end > 0; end--) {
       // Where a field of the outermost message ends, what is left is one too.
       const fields = [bytes(header).length, bytes(`${header} 10 01`).length];
-      if (fields.includes(end) && decode !== readers[3]?.[1]) continue;
+      if (fields.includes(end) && decode !== readers.at(-1)?.[1]) continue;
       assert.throws(() => decode(answer.slice(0, end)), `${written} cut at ${end}`);
     }
   }
   for (const written of ["12 03 0a 02 '/a'", "12 02 0a 02 '/a' 18 01", "00", "0c", "12 05 0b 0a 02 '/a'"]) {
     assert.throws(() => decodeRange(bytes(written)), written);
+    assert.throws(() => Array.from(new RangePage(bytes(written)).kvs), written);
   }
 });
 

@@ -177,7 +177,7 @@ export function openSandStore(options: SandStoreOptions): SandStore {
       if (here.kvs.some(({ key }) => !key.startsWith(`${keys.prefix}/strand/`))) return 0;
       let count = 0;
       for await (const { kvs } of connection.list([usual.networks], { keysOnly: true })) {
-        count += kvs.filter(({ key }) => usual.read(key)?.kind === "network").length;
+        for (const { key } of kvs) if (usual.read(key)?.kind === "network") count++;
       }
       return count;
     },

@@ -2,12 +2,12 @@
 import { Refusal } from "../common/refusal.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { delay } from "../common/async.ts";
+import { KeyHashes } from "./key_hashes.ts";
 
 interface Shown {
   /** The newest mod revision that the mirror has seen of the key; 0: absent. */
   version(key: string): number;
-  /** @param isWanted False for a folder, like `/a/b/`, whose keys may be left out. */
-  keys(isWanted?: (folder: string) => boolean): IterableIterator<string>;
+  keys(): IterableIterator<string>;
   /** The prefix under which the mirror followed a key when the check began, and still does. */
   followed(key: string): string | undefined;
   /** True when the watched member has applied this revision, so that the watch can report it. */
@@ -23,8 +23,8 @@ export interface SelfCheck {
   readonly revision: number;
 }
 
-/** With so many keys of whole prefixes, these are looked through before others are listed: the keys take memory. */
-const MANY = 50_000;
+/** How many of the mirror's keys are compared at once. */
+const AT_ONCE = 10_000;
 /** The check ends when so many keys are confirmed to differ. */
 const ENOUGH = 64;
 
@@ -43,27 +43,9 @@ export async function selfCheck(
   settleMs: number,
 ): Promise<SelfCheck | undefined> {
   let revision = 0;
-  const listed = new Set<string>();
+  const listed = new KeyHashes();
   const suspects = new Map<string, { readonly version: number; readonly listed: number }>();
-  /** The prefixes whose keys are in `listed`. */
-  const whole = new Set<string>();
-  const lookForGone = () => {
-    // Of a large mirror most keys are of prefixes that are not looked through now, and a key may be made for each that is told.
-    const isWanted = (folder: string) => {
-      const prefix = shown.followed(folder);
-      return prefix === undefined || whole.has(prefix);
-    };
-    for (const key of shown.keys(isWanted)) {
-      if (listed.has(key) || shown.version(key) > revision || !whole.has(shown.followed(key) ?? "")) continue;
-      suspects.set(key, { version: shown.version(key), listed: 0 });
-    }
-    listed.clear();
-    whole.clear();
-  };
   for await (const page of connection.list(prefixes, { keysOnly: true })) {
-    const prefix = prefixes[page.index] ?? "";
-    if (!whole.has(prefix) && listed.size > MANY) lookForGone();
-    whole.add(prefix);
     revision = page.header.revision;
     for (const { key, modRevision } of page.kvs) {
       listed.add(key);
@@ -71,7 +53,14 @@ export async function selfCheck(
       if (version !== modRevision && version <= revision) suspects.set(key, { version, listed: modRevision });
     }
   }
-  lookForGone();
+  const whole = new Set(prefixes);
+  let looked = 0;
+  for (const key of shown.keys()) {
+    // The process does other work meanwhile; a key that comes while it does is newer than the listing.
+    if (++looked % AT_ONCE === 0) await delay(0);
+    if (listed.has(key) || shown.version(key) > revision || !whole.has(shown.followed(key) ?? "")) continue;
+    suspects.set(key, { version: shown.version(key), listed: 0 });
+  }
   if (!(await shown.watchable(revision))) return undefined;
   // Even when nothing differs, two events that cancel each other out may not have arrived yet.
   let unsure = 0;

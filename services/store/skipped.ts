@@ -105,7 +105,7 @@ async function compareAll(
   const parts = new Set(compared.parts.all());
   const check = await selfCheck(connection, [...parts].map(({ prefix }) => prefix), {
     version: (key) => table.version(key),
-    keys: (isWanted) => table.keys(isWanted),
+    keys: () => table.keys(),
     followed: (key) => {
       const part = compared.parts.of(key);
       return part && parts.has(part) ? part.prefix : undefined;

@@ -60,9 +60,8 @@ export class RecordTable<T> {
     return this.#skipped.get(key) ?? this.entries.get(key)?.modRevision ?? 0;
   }
 
-  /** @param isWanted False for a folder, like `/a/b/`, whose keys may be left out. */
-  *keys(isWanted?: (folder: string) => boolean): IterableIterator<string> {
-    yield* this.entries.keys(isWanted);
+  *keys(): IterableIterator<string> {
+    yield* this.entries.keys();
     for (const key of this.#skipped.keys()) if (!this.entries.has(key)) yield key;
   }
 
@@ -125,7 +124,7 @@ export class Listing<T> {
 
   constructor(private readonly table: RecordTable<T>) {}
 
-  add(part: FollowedPart, kvs: readonly KeyValue[]): void {
+  add(part: FollowedPart, kvs: Iterable<KeyValue>): void {
     let news = this.#news.get(part);
     if (!news) this.#news.set(part, news = []);
     for (const kv of kvs) {
@@ -137,7 +136,7 @@ export class Listing<T> {
   /** Replaces the whole table by the listing; returns the changes. */
   replace(parts: FollowedParts, revision: number): Change<T>[] {
     const removals = this.#gone().flatMap((key) => this.table.remove(parts.of(key), key, revision) ?? []);
-    return removals.concat(this.append(parts, revision));
+    return this.append(parts, revision, removals);
   }
 
   /** The keys of the table that were not listed; the first listing finds it empty, and need not compare. */
@@ -149,10 +148,18 @@ export class Listing<T> {
     return kept.filter((key) => !listed.has(key));
   }
 
-  /** Adds the listed records of those parts that are followed now; returns the changes. */
-  append(parts: FollowedParts, revision: number): Change<T>[] {
-    return [...this.#news].flatMap(([part, news]) =>
-      parts.has(part) ? news.flatMap((read) => this.table.set(part, read, revision) ?? []) : []
-    );
+  /**
+   * Adds the listed records of those parts that are followed now; returns the changes, behind those that are given. A listing may
+   * have hundreds of thousands, so that they are put into one array.
+   */
+  append(parts: FollowedParts, revision: number, changes: Change<T>[] = []): Change<T>[] {
+    for (const [part, news] of this.#news) {
+      if (!parts.has(part)) continue;
+      for (const read of news) {
+        const change = this.table.set(part, read, revision);
+        if (change) changes.push(change);
+      }
+    }
+    return changes;
   }
 }

@@ -30,8 +30,7 @@ export interface Entries<T> extends Pick<Map<string, Entry<T>>, "get" | "has" | 
   keep(entry: Entry<T>): Entry<T>;
   /** Puts an entry that was kept in the place of an earlier one, which is returned. */
   put(entry: Entry<T>): Entry<T> | undefined;
-  /** @param isWanted False for a folder, like `/a/b/`, whose keys may be left out. */
-  keys(isWanted?: (folder: string) => boolean): IterableIterator<string>;
+  keys(): IterableIterator<string>;
   values(): IterableIterator<Entry<T>>;
 }
 

@@ -70,7 +70,7 @@ async function rightAtOnce(clocks: Clocks, etcd: LabEtcd, name: string): Promise
     await until("its clock is right", async (see) => {
       if (see(clocks.verdict) === "right") return true;
       for await (const { kvs } of store.connection.list([clocksPrefix])) {
-        const names = kvs.map(({ value }) => JSON.parse(new TextDecoder().decode(value)).name);
+        const names = Array.from(kvs, ({ value }) => JSON.parse(new TextDecoder().decode(value)).name);
         if (names.includes(name)) published = Math.min(published, performance.now());
       }
       return false;
