@@ -8,12 +8,12 @@ export const HOST_SERVICES = ["agent", "gatewayd"];
 
 /**
  * V8's flags of services, the same as in the launchers: they keep the heap close to the data that it holds for months. With 10,000
- * members `--optimize-for-size` spares nexd and dnsd 20 MiB each. An agent with a thousand networks would spend 5 s more at
- * its start, of 11, and gatewayd 0.3 of 1.2, on collecting garbage for it: they have that done once, when they have started.
- * V8 would have that done again twice, 30 s and more after any such collection; once, after 10 s, takes what was left meanwhile.
- * Over 10,000 hosts a dashboard starts in 10 s with both, and takes 280 MiB at most, in place of 7.5 s and 380 MiB; without a limit
- * for how much the heap grows between two collections, some 12 %, one start of five takes 340 MiB. A saturated dhcpd would spend a
- * tenth more processor time on each lease with `--optimize-for-size`: its heap grows by a tenth at a time, for 10 MiB more.
+ * members `--optimize-for-size` spares nexd and dnsd 20 MiB each. An agent with a thousand networks would spend 5 s more at its
+ * start, of 11, and gatewayd 0.3 of 1.2, on collecting garbage for it: they have that done once, when they have started. V8 would
+ * have that done again twice, 30 s and more after any such collection; once, after 10 s, takes what was left meanwhile. Over 10,000
+ * hosts a dashboard starts in 10 s with both and a heap that grows by an eighth at a time, and takes 280 MiB at most, in place of
+ * 7.5 s and 380 MiB. A saturated dhcpd would spend a tenth more processor time on each lease with `--optimize-for-size`: its heap
+ * grows by a tenth at a time, for 10 MiB more.
  */
 export function heapFlags(service: string): string {
   const once = "--expose-gc,--memory-reducer-gc-count=1,--gc-memory-reducer-start-delay-ms=10000";

@@ -38,7 +38,7 @@ export interface OverlayNetwork {
   /** Its contents, indexed when they are asked for. */
   readonly space: Space;
   /** See {@link NetworkIndexes.some}. */
-  some(isWanted: (text: string) => boolean): Space | undefined;
+  some(pattern: RegExp): Space | undefined;
 }
 
 export type AnyNetwork = LanNetwork | OverlayNetwork;
@@ -159,7 +159,7 @@ export class Cluster {
       get space() {
         return spaces.of(id);
       },
-      some: (isWanted) => spaces.some(id, isWanted),
+      some: (pattern) => spaces.some(id, pattern),
     };
     this.#kept.set(id, network);
     return network;

@@ -62,23 +62,20 @@ export class NetworkIndexes {
   /**
    * The machines of a network that a search may be for: all reservations, and the endpoints that match or whose reservation does.
    *
-   * @param isWanted Is called with a record as JSON in lower case.
+   * @param pattern Matches a part of their records as JSON.
    * @returns undefined where none does
    */
-  some(network: string, isWanted: (text: string) => boolean): Space | undefined {
-    const reserved: One[] = [], endpoints: One[] = [], macs: string[] = [];
+  some(network: string, pattern: RegExp): Space | undefined {
+    const reserved: One[] = [], endpoints: One[] = [], patterns = [pattern];
     for (const entry of this.#entries.get(network) ?? []) {
       const { record } = entry;
       if (record.kind === "network-endpoint") endpoints.push(entry);
       if (record.kind !== "reservation") continue;
       reserved.push(entry);
-      if (isWanted(textOf(record))) macs.push(record.mac);
+      if (isMatch(record, pattern)) patterns.push(mayHave(record.mac));
     }
-    const wanted = endpoints.filter(({ record }) => {
-      const text = textOf(record);
-      return isWanted(text) || macs.some((mac) => text.replaceAll("-", ":").includes(mac));
-    });
-    return macs.length || wanted.length ? this.#made(network, [...reserved, ...wanted]) : undefined;
+    const wanted = endpoints.filter(({ record }) => patterns.some((pattern) => isMatch(record, pattern)));
+    return patterns.length > 1 || wanted.length ? this.#made(network, [...reserved, ...wanted]) : undefined;
   }
 
   #made(network: string, entries: Iterable<One>): Space {
@@ -98,6 +95,16 @@ function partOf(mirror: Viewed, entries: () => IterableIterator<One>): Viewed {
   };
 }
 
-function textOf(record: SandRecord): string {
-  return record instanceof LeanEndpoint ? record.text : JSON.stringify(record).toLowerCase();
+function isMatch(record: SandRecord, pattern: RegExp): boolean {
+  return record instanceof LeanEndpoint ? record.matches(pattern) : pattern.test(JSON.stringify(record));
+}
+
+/** The most hexadecimal digits of a MAC. */
+const MAC_DIGITS = 12;
+
+/** Matches records as JSON that may have the text in them: in either case, and a MAC or a part of one in any of its spellings. */
+export function mayHave(text: string): RegExp {
+  const bare = text.replace(/[:-]/g, ""), isMac = bare.length <= MAC_DIGITS && /^[\da-f]*$/i.test(bare);
+  const pattern = isMac ? [...bare].join("[:-]*") : RegExp.escape(JSON.stringify(text).slice(1, -1));
+  return new RegExp(pattern, "iu");
 }

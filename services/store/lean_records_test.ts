@@ -25,7 +25,11 @@ Deno.test("a lean endpoint has all of its record, with fields that are not known
     assert.ok(found instanceof LeanEndpoint);
     const { kind, network, id, value } = found;
     assert.deepEqual({ kind, network, id, value }, wanted);
-    assert.match(found.text, /^e-1 .*"02:84:0a:00:00:02"/);
+    assert.deepEqual([/^E-1$/i, /"02:84:0a:00:00:02"/i, /nothing/].map((it) => found.matches(it)), [
+      true,
+      true,
+      false,
+    ]);
   }
   assert.throws(
     () => lean.parse(key, JSON.stringify({ ...record, id: "E-2" })),

@@ -6,8 +6,9 @@ export const PAGE_SIZE = 1_000, SHARED_PAGE_SIZE = 128;
 const LARGEST_PAGE = 10_000, PAGE_BYTES = 4 << 20;
 
 /**
- * The most keys in the answer after one with so many, which took so many bytes with their values. For each answer etcd goes through all keys that are left, some 3 µs for each:
- * with a thousand in each it would need 15 s to list 100,000. At most twice as many follow: larger values may follow small ones.
+ * The most keys in the answer after one with so many, which took so many bytes with their values. For each answer etcd goes through
+ * all keys that are left, some 3 µs for each: with a thousand in each it would need 15 s to list 100,000. At most twice as many
+ * follow: larger values may follow small ones.
  */
 export function sizeAfter(keys: number, bytes: number): number {
   const fitting = Math.floor(PAGE_BYTES * keys / Math.max(1, bytes));

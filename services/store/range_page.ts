@@ -41,7 +41,7 @@ export class RangePage implements ListedPage {
   readonly length: number;
   readonly bytes: number;
   readonly #answer: Uint8Array;
-  /** Where the last key's message begins. */
+  /** The position at which the last key's message begins. */
   readonly #last: number;
 
   /** Throws Error for malformed bytes. Of a key they are found when it is read: a Refusal "unavailable". */

@@ -5,6 +5,7 @@ import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
 import { endpointTo, HostsBehind, sorted } from "../../overlay_names/attached.ts";
 import { ownName } from "../../overlay_names/names.ts";
 import type { AnyNetwork, Cluster, LanNetwork, OverlayNetwork } from "../cluster.ts";
+import { mayHave } from "../spaces.ts";
 import { summaryOf } from "./summary.ts";
 
 /** A machine in a network. */
@@ -57,18 +58,6 @@ function machinesWith(
   if (network.kind === "lan") return members(cluster, network, now, fits);
   const space = network.some(mayHave(text));
   return space ? attached(cluster, network, now, fits, space) : [];
-}
-
-/** The most hexadecimal digits of a MAC. */
-const MAC_DIGITS = 12;
-
-/** True for the text of a record, see {@link OverlayNetwork.some}, which may have another text in it. */
-export function mayHave(text: string): (record: string) => boolean {
-  const wanted = JSON.stringify(text).slice(1, -1), bare = text.replace(/[:-]/g, "");
-  if (bare.length > MAC_DIGITS || !/^[\da-f]*$/.test(bare)) return (record) => record.includes(wanted);
-  // A MAC may be written in other ways than it is shown. One search is much faster than a copy of each record without its marks.
-  const anyWay = new RegExp([...bare].join("[:-]*"));
-  return (record) => anyWay.test(record);
 }
 
 function members({ nex }: Cluster, { key }: LanNetwork, now: number, fits: Fits): Machine[] {
