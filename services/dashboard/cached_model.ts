@@ -5,8 +5,11 @@
 
 /** The longest that a value is kept, in ms: times pass, and not all that is shown has its change told. */
 const LONGEST = 1000;
-/** A value that took a while to make is kept this many times as long, also when something has changed. */
-const TIMES = 5;
+/**
+ * A value that took a while to make is kept this many times as long, also when something has changed; at most so many ms: of the
+ * largest stores too a change is to be seen within a second.
+ */
+const TIMES = 5, LONGEST_PAUSE = 350;
 
 /** The cached value; `changed()` says that it has to be made again. */
 export class CachedModel<T> {
@@ -37,7 +40,7 @@ export class CachedModel<T> {
 
   get value(): T {
     const begun = this.#clock(), age = this.#made ? begun - this.#made.at : Infinity;
-    const pause = TIMES * (this.#made?.took ?? 0);
+    const pause = Math.min(TIMES * (this.#made?.took ?? 0), LONGEST_PAUSE);
     if (this.#made && (age < pause || !this.#isStale && age < LONGEST)) {
       if (this.#isStale) this.#late(pause - age);
       return this.#made.value;
