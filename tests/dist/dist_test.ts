@@ -151,7 +151,7 @@ Deno.test("dist", async (t) => {
       assert.match(lines[2] ?? "", /cniVersion/);
       assert.equal(lines[3], `strand ${version}`);
       assert.match(lines[4] ?? "", /^strand nexd: configuration file/);
-      assert.deepEqual(lines.slice(5), ["commands", "dashboard", "host", "services"]);
+      assert.deepEqual(lines.slice(5), ["commands", "dashboard", "dhcpd", "host", "services"]);
     });
 
     await t.step("there, help has the commands that work there: those of a clone are none", async () => {
