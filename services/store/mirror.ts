@@ -239,6 +239,7 @@ export class StoreMirror<T> implements Mirror<T> {
 
   async #relist(reason: string): Promise<void> {
     const listed = await this.#data.list(this.#connection, this.#data.parts.all());
+    this.#closing.signal.throwIfAborted();
     this.#relistReason = undefined;
     const changes = this.#data.replace(listed);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
@@ -280,6 +281,7 @@ export class StoreMirror<T> implements Mirror<T> {
       created: () => this.#sync.onInSync(this.#data.revision),
       events: (part, events) => this.#data.take(part, events),
     });
+    if (this.#closing.signal.aborted) interrupted.reject(this.#closing.signal.reason);
     for (const part of this.#data.parts.all()) watch.add(part);
     const firstCheckMs = listed ? FIRST_CHECK_MS : this.#checkAfter(watch.member);
     this.#watched = watch.member;

@@ -247,6 +247,23 @@ Deno.test("mirror.close() refuses calls that wait in mirror.follow(), and keeps 
   await assert.rejects(following, { code: "unavailable" });
 });
 
+Deno.test("a mirror that is closed during its first listing takes nothing in any more", async () => {
+  await using etcd = await labEtcd();
+  using writer = labStore([etcd.endpoint]);
+  await writer.committer.commit(put("/a/x", 1));
+  using it = listed(etcd.endpoint);
+  const closed = Promise.withResolvers<void>();
+  it.connection.onPage = (page) => {
+    it.mirror.close();
+    closed.resolve();
+    return page;
+  };
+  await closed.promise;
+  await writer.committer.commit(put("/a/y", 1));
+  for (let i = 0; i < 3; i++) await it.connection.head();
+  assert.deepEqual([shown(it.mirror), it.mirror.state.inSync], [[], false]);
+});
+
 Deno.test("mirror.follow() whose listing is cut short by etcd's end leaves nothing behind", async () => {
   await using etcd = await labEtcd();
   using writer = labStore([etcd.endpoint]);
