@@ -238,8 +238,9 @@ export class StoreMirror<T> implements Mirror<T> {
   }
 
   async #relist(reason: string): Promise<void> {
-    const listed = await this.#data.list(this.#connection, this.#data.parts.all());
-    this.#closing.signal.throwIfAborted();
+    const closing = this.#closing.signal;
+    const listed = await this.#data.list(this.#connection, this.#data.parts.all(), closing);
+    closing.throwIfAborted();
     this.#relistReason = undefined;
     const changes = this.#data.replace(listed);
     if (++this.#relists > 0) this.#report({ kind: "relisted", reason, changes: changes.length });
@@ -251,7 +252,10 @@ export class StoreMirror<T> implements Mirror<T> {
     while (wanted.size) {
       signal?.throwIfAborted();
       const relists = this.#relists, revision = this.#data.revision;
-      const listed = await abortable(this.#data.list(this.#connection, [...wanted.values()]), signal);
+      const listed = await abortable(
+        this.#data.list(this.#connection, [...wanted.values()], this.#closing.signal),
+        signal,
+      );
       this.#closing.signal.throwIfAborted();
       // A full listing that is running, or ran meanwhile, may show another store than the listing of these parts.
       if (this.#relistReason !== undefined) await abortable(this.#resumed.promise, signal);

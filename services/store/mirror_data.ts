@@ -69,10 +69,15 @@ export class MirrorData<T> {
   }
 
   /** Reads the parts from etcd at one revision, and changes nothing here yet. */
-  async list(connection: EtcdConnection, parts: readonly FollowedPart[]): Promise<Listed<T>> {
+  async list(
+    connection: EtcdConnection,
+    parts: readonly FollowedPart[],
+    closing: AbortSignal,
+  ): Promise<Listed<T>> {
     const listing = new Listing(this.table);
     let head: ResponseHeader | undefined;
     for await (const { index, header, kvs } of connection.list(parts.map(({ prefix }) => prefix))) {
+      closing.throwIfAborted();
       if (head && head.clusterId !== header.clusterId) throw new RelistNeeded("two clusters answer in turn");
       head = header;
       const part = parts[index];
