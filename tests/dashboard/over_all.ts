@@ -18,9 +18,11 @@ export const overAll: readonly Step[] = [
     const green = await lab.idOf("green");
     await lab.endpoint(green, "e9", LONG, 9, { target_veth_ip: "10.0.8.9/24" });
     let model: Json = {};
-    await until("the endpoint is in it", async (see) => {
+    // What its host has applied is written after the endpoint.
+    await until("the endpoint is in it, with what its host has applied", async (see) => {
       model = see(await lab.json("/matrix"));
-      return namesIn(model["hosts"]).includes(LONG);
+      return namesIn(model["hosts"]).includes(LONG) &&
+        !JSON.stringify(model["cells"]).includes('"applied":0');
     });
     assert.deepEqual(namesIn(model["networks"]), ["blue", "green"]);
     assert.deepEqual(namesIn(model["hosts"]), [LONG, HOSTILE, "host1", "host3"]);
