@@ -1,7 +1,7 @@
 /** The contents of overlay networks: their records are kept as they are, and indexed only when a network is looked at. */
 import { Space } from "../overlay/space.ts";
 import { OverlayView, type Viewed } from "../overlay/view.ts";
-import { LeanEndpoint } from "../store/lean_records.ts";
+import { LeanEndpoint, macsIn } from "../store/lean_records.ts";
 import type { SandKeys } from "../store/sand_keys.ts";
 import type { SandRecord } from "../store/sand_records.ts";
 import type { Change, Entry } from "../store/types.ts";
@@ -66,16 +66,18 @@ export class NetworkIndexes {
    * @returns undefined where none does
    */
   some(network: string, pattern: RegExp): Space | undefined {
-    const reserved: One[] = [], endpoints: One[] = [], patterns = [pattern];
+    const reserved: One[] = [], endpoints: One[] = [], macs = new Set<string>();
     for (const entry of this.#entries.get(network) ?? []) {
       const { record } = entry;
       if (record.kind === "network-endpoint") endpoints.push(entry);
       if (record.kind !== "reservation") continue;
       reserved.push(entry);
-      if (isMatch(record, pattern)) patterns.push(mayHave(record.mac));
+      if (isMatch(record, pattern)) macs.add(record.mac);
     }
-    const wanted = endpoints.filter(({ record }) => patterns.some((pattern) => isMatch(record, pattern)));
-    return patterns.length > 1 || wanted.length ? this.#made(network, [...reserved, ...wanted]) : undefined;
+    const wanted = endpoints.filter(({ record }) =>
+      isMatch(record, pattern) || macs.size > 0 && macsOf(record).some((mac) => macs.has(mac))
+    );
+    return macs.size || wanted.length ? this.#made(network, [...reserved, ...wanted]) : undefined;
   }
 
   #made(network: string, entries: Iterable<One>): Space {
@@ -97,6 +99,10 @@ function partOf(mirror: Viewed, entries: () => IterableIterator<One>): Viewed {
 
 function isMatch(record: SandRecord, pattern: RegExp): boolean {
   return record instanceof LeanEndpoint ? record.matches(pattern) : pattern.test(JSON.stringify(record));
+}
+
+function macsOf(record: SandRecord): string[] {
+  return record instanceof LeanEndpoint ? record.macs : macsIn(JSON.stringify(record));
 }
 
 /** The most hexadecimal digits of a MAC. */

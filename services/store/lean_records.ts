@@ -7,6 +7,12 @@ import { copied, Folders } from "./folders.ts";
 import type { AppliedRecord, EndpointRecord, PresenceRecord, SandRecord } from "./sand_records.ts";
 import type { Schema } from "./types.ts";
 
+/** The MACs in a text, in stored form: there they may be in either case, and with hyphens. */
+export function macsIn(text: string): string[] {
+  const found = text.match(/[\da-f]{2}(?:[:-][\da-f]{2}){5}/gi) ?? [];
+  return found.map((mac) => mac.toLowerCase().replaceAll("-", ":"));
+}
+
 /** An endpoint whose record is read each time that it is asked for. */
 export class LeanEndpoint {
   /** @param values Of the fields in their order, as JSON. */
@@ -31,6 +37,11 @@ export class LeanEndpoint {
   /** True where something of its record, as JSON, matches. Nothing is made for that: a search looks at 100,000 of them. */
   matches(pattern: RegExp): boolean {
     return pattern.test(this.id) || pattern.test(this.values);
+  }
+
+  /** The MACs that its record names, in stored form. */
+  get macs(): string[] {
+    return macsIn(this.values);
   }
 }
 

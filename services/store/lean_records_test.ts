@@ -25,6 +25,7 @@ Deno.test("a lean endpoint has all of its record, with fields that are not known
     assert.ok(found instanceof LeanEndpoint);
     const { kind, network, id, value } = found;
     assert.deepEqual({ kind, network, id, value }, wanted);
+    assert.deepEqual(found.macs, ["02:84:0a:00:00:02"]);
     assert.deepEqual([/^E-1$/i, /"02:84:0a:00:00:02"/i, /nothing/].map((it) => found.matches(it)), [
       true,
       true,
