@@ -10,6 +10,7 @@ import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
 import { quickly } from "../lab/quickly.ts";
 import { until } from "../lab/until.ts";
+import { at } from "../networks/attached.ts";
 
 /** A network of two hosts in which one pings the other. */
 async function pair(lab: OverlayLab) {
@@ -56,11 +57,18 @@ Deno.test("an etcd that hangs, is away or is another one", async (t) => {
       outcome.status === "rejected" && outcome.reason instanceof ApiError ? outcome.reason.status : outcome
     );
   };
-  await t.step("that hangs: no answer says that a network or an endpoint is not there", async () => {
-    assert.deepEqual(await refusals(), [404, 404, 404]);
-    lab.etcd.freeze();
-    assert.deepEqual(await refusals(), [503, 503, 503]);
-  });
+  const attached = async () => (await at(h1, "attach", id, "--device", "vm0", "--members", "db"))[2];
+  await t.step(
+    "that hangs: no answer says that a network, an endpoint or a member is not there",
+    async () => {
+      assert.deepEqual(await refusals(), [404, 404, 404]);
+      assert.match(await attached(), /the network has no member "db"/);
+      lab.etcd.freeze();
+      const [others, member] = await Promise.all([refusals(), attached()]);
+      assert.deepEqual(others, [503, 503, 503]);
+      assert.match(member, /what is known of etcd may be old/);
+    },
+  );
 
   await t.step(
     "that hangs: as soon as that is known, writes are refused and reads answered at once",

@@ -9,8 +9,10 @@ import { OncePerMinute } from "../../common/log.ts";
 import { invalid, messageOf, Refusal } from "../../common/refusal.ts";
 import type { NetworkChange } from "../../overlay/network_change.ts";
 import { kindOf } from "../../overlay/endpoint_kind.ts";
+import { findNetwork } from "../../overlay/networks.ts";
 import type { MachineArrival } from "../../overlay_names/arrivals.ts";
 import type { OverlayEndpoint } from "../../overlay/overlay_endpoint.ts";
+import { confirmedRead } from "../../store/change.ts";
 import type { AttachedPort, MachineAt, PortRecord, PortsApi } from "../api.ts";
 import type { Context } from "../context.ts";
 import type { PortsPart } from "../parts.ts";
@@ -193,7 +195,7 @@ export class Ports implements PortsPart, PortsApi {
   }
 
   async attachPort({ device, network, leases, members }: PortRecord): Promise<AttachedPort> {
-    const { view, storeGuard } = this.#context();
+    const { view, store, storeGuard } = this.#context();
     storeGuard.assertNotHeld();
     if (!isInterfaceName(device)) {
       throw invalid(`device: "${device}" is not the name of an interface, like tap0`);
@@ -210,8 +212,10 @@ export class Ports implements PortsPart, PortsApi {
     const using = await this.#options.workers().use(network);
     try {
       // The worker follows the network's records; before it, none of them may be known.
-      if (!view.network(network)) throw new Refusal("not-found", `there is no network "${network}"`);
-      const port = this.#settingsFor({ device, network, leases, members }, known);
+      const port = await confirmedRead(store, () => {
+        findNetwork(view, network);
+        return this.#settingsFor({ device, network, leases, members }, known);
+      });
       const updated = known?.leases !== port.leases || `${known?.members}` !== `${port.members}`;
       const others = this.#file.ports.filter((port) => port !== known);
       if (!known || updated) this.#file.save([...others, port]);
