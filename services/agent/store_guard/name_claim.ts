@@ -6,15 +6,17 @@ import { messageOf, Refusal } from "../../common/refusal.ts";
 import { KeptLease } from "../../store/lease.ts";
 import { type NameClaimRecord, writeSandRecord } from "../../store/sand_records.ts";
 import type { SandStore } from "../../store/sand_store.ts";
-import { abortable, deadline, repeat } from "../../common/async.ts";
+import { abortable, deadline, delay, repeat } from "../../common/async.ts";
 import type { Guard } from "../../store/types.ts";
 
 /** The time to live of the claim's lease, in seconds: how long a claim outlives an agent that crashed. */
 export const NAME_TTL = 10;
 /** How often an agent without the name tries to claim it, in ms; changes of the key in etcd are followed as well. */
 const RETRY_MS = 1000;
-/** How long a change whose guard on the claim failed waits until the claim's state is known, in ms. */
+/** How long a change whose guard on the claim failed, or a release, waits until the claim's state is known, in ms. */
 const PATIENCE = 5000;
+/** How often such a wait looks at the claim, in ms. */
+const LOOK_EVERY = 50;
 /** How often a claim is tried at once when another agent takes the name at the same moment. */
 const TRIES = 5;
 
@@ -164,8 +166,19 @@ export class NameClaim {
    */
   async keptAfter(guard: Guard, modRevision: number): Promise<boolean> {
     if (this.#held?.modRevision === guard.modRevision) this.#noticed(modRevision);
-    if (this.#looking) await deadline(this.#looking, PATIENCE);
-    return this.#held !== undefined && this.#held.modRevision !== guard.modRevision && !this.#hold;
+    const hasOther = () => this.#held !== undefined && this.#held.modRevision !== guard.modRevision;
+    if (!hasOther()) await this.settle();
+    return hasOther() && !this.#hold;
+  }
+
+  /**
+   * Resolves once etcd has answered whether this agent has the name, or after 5 s. Where the claim is gone with its
+   * lease, as in another etcd, that is when it has been written again under a new one.
+   */
+  async settle(signal?: AbortSignal): Promise<void> {
+    const end = performance.now() + PATIENCE;
+    await deadline(this.#check(), PATIENCE);
+    while (this.#hold?.passing && !this.#closed && performance.now() < end) await delay(LOOK_EVERY, signal);
   }
 
   /** Releases the name, if etcd can be reached. */
@@ -179,15 +192,17 @@ export class NameClaim {
 
   #noticed(modRevision: number): void {
     if (this.#held?.modRevision === modRevision || this.#closed) return;
-    if (this.#held && !this.#looking) {
-      this.#held = undefined;
-      this.#begin({
-        reason: `this agent's claim on the name ${this.options.hostname} was removed in etcd`,
-        fix: "wait: it is claimed again unless another has it",
-        passing: true,
-      });
-    }
+    if (this.#held && !this.#looking) this.#isRemoved();
     void this.#check();
+  }
+
+  #isRemoved(): void {
+    this.#held = undefined;
+    this.#begin({
+      reason: `this agent's claim on the name ${this.options.hostname} was removed in etcd`,
+      fix: "wait: it is claimed again unless another has it",
+      passing: true,
+    });
   }
 
   #begin(hold: Hold): void {
@@ -239,7 +254,10 @@ export class NameClaim {
       const { modRevision, record } = await store.nameClaim(hostname);
       const lease = this.#lease.id;
       // A lease that may have expired cannot hold the name: the check is repeated when there is a new one.
-      if (lease === undefined || !this.#lease.live) return;
+      if (lease === undefined || !this.#lease.live) {
+        if (this.#held && this.#held.modRevision !== modRevision) this.#isRemoved();
+        return;
+      }
       if (record?.start === identity.start && record.lease === lease.toString(16)) {
         return this.#take(modRevision, lease, undefined);
       }

@@ -5,7 +5,10 @@ import { SandKeys } from "../../store/sand_keys.ts";
 import type { NameClaimRecord } from "../../store/sand_records.ts";
 import type { SandStore } from "../../store/sand_store.ts";
 import type { Change, CommitOutcome, Plan } from "../../store/types.ts";
+import type { Log } from "../../common/log.ts";
+import type { StoreGuard } from "./guard.ts";
 import { guardedBy, NameClaim } from "./name_claim.ts";
+import { releaseHold } from "./release.ts";
 
 const keys = new SandKeys(), KEY = keys.nameClaim("h1");
 
@@ -14,14 +17,15 @@ class FakeStore {
   revision = 4;
   lease = 0n;
   held: { readonly modRevision: number; readonly value: string } | undefined;
-  /** What the answers to puts of the claim wait for. */
+  /** What the answers to puts of the claim wait for, and new leases. */
   answers = Promise.resolve();
+  grants = Promise.resolve();
   #tell: (changes: readonly Change<unknown>[]) => void = () => {};
 
   readonly store = {
     keys,
     connection: {
-      grantLease: () => Promise.resolve({ id: ++this.lease, ttlSeconds: 1 }),
+      grantLease: () => this.grants.then(() => ({ id: ++this.lease, ttlSeconds: 1 })),
       keepLease: (id: bigint) => Promise.resolve(id === this.lease ? 1 : 0),
       revokeLease: () => Promise.resolve(),
     },
@@ -107,6 +111,28 @@ Deno.test("also where the answer to the claim's own put comes after the change w
   const outcome = overtaken(fake, claim);
   setTimeout(answer.resolve, 50);
   assert.deepEqual(await outcome, { committed: false, current: [] });
+  assert.equal(claim.hold, undefined);
+  await claim.close();
+});
+
+Deno.test("where etcd knows neither claim nor lease, as another one, a change and a release wait for the new claim", async () => {
+  const fake = new FakeStore(), claim = await claimed(fake), grant = Promise.withResolvers<void>();
+  fake.grants = grant.promise;
+  fake.endLease();
+  fake.held = undefined;
+  await until("the lease is over", () => !claim.live, 30_000);
+  const outcome = guardedBy(claim, fake.store).committer.commit(plan);
+  const storeGuard = { storeHold: { reason: "another etcd cluster answers", since: 0 }, release() {} };
+  const released = releaseHold({
+    claim,
+    storeGuard: storeGuard as unknown as StoreGuard,
+    resume: () => Promise.resolve(),
+    log: { warn: () => assert.ok(claim.live) } as unknown as Log,
+    stopping: new AbortController().signal,
+  });
+  setTimeout(grant.resolve, 50);
+  assert.deepEqual(await outcome, { committed: false, current: [] });
+  assert.match(await released, /^released/);
   assert.equal(claim.hold, undefined);
   await claim.close();
 });

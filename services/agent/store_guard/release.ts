@@ -1,15 +1,11 @@
 /** Carries out `strand agent release`: an operator declares that etcd is the right store, and the hold ends. */
-import { delay } from "../../common/async.ts";
 import type { Log } from "../../common/log.ts";
 import { Refusal } from "../../common/refusal.ts";
 import type { NameClaim } from "./name_claim.ts";
 import type { StoreGuard } from "./guard.ts";
 
-/** How long a release waits for the claim on the host's name, and how often it checks, in ms. */
-const PATIENCE = 5000, LOOK_EVERY = 500;
-
 export interface ReleaseOptions {
-  readonly claim: Pick<NameClaim, "hold">;
+  readonly claim: Pick<NameClaim, "hold" | "settle">;
   /** Undefined until the agent has read the store. */
   readonly storeGuard: StoreGuard | undefined;
   /** Applies what the hold had delayed. */
@@ -28,8 +24,7 @@ export async function releaseHold(
   { claim, storeGuard, resume, log, stopping }: ReleaseOptions,
 ): Promise<string> {
   // In another etcd, the host's name has to be claimed first.
-  const started = performance.now();
-  while (claim.hold?.passing && performance.now() - started < PATIENCE) await delay(LOOK_EVERY, stopping);
+  await claim.settle(stopping);
   if (claim.hold) {
     throw new Refusal("forbidden", `nothing to release: ${claim.hold.reason}; ${claim.hold.fix}`);
   }
