@@ -7,7 +7,7 @@ export interface NetworkChange {
   readonly endpoints: EndpointChange[];
   /** The labels that changed reservations had and have. */
   readonly labels: Set<string>;
-  /** The newest revision of the network's endpoints among them; 0: none. */
+  /** The newest revision of the network's endpoints among them, and of those that hosts publish as applied; 0: none. */
   revision: number;
 }
 

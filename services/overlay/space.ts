@@ -89,6 +89,18 @@ export class Space {
   }
 
   /**
+   * The newest revision of the network's endpoints that is known: of those that are there, and that hosts publish that they have
+   * applied, which may be of a deletion.
+   */
+  get newestRevision(): number {
+    let newest = Math.max(0, ...this.#applied.values());
+    for (const { entries } of this.endpoints.values()) {
+      for (const { modRevision } of entries) newest = Math.max(newest, modRevision);
+    }
+    return newest;
+  }
+
+  /**
    * Published revisions that did not exist yet when they were written, by host: these hosts count as having applied
    * nothing.
    */

@@ -239,10 +239,12 @@ export class OverlayView {
           this.#setHost(record.network, record.host);
           of(record.network).kinds.add("hosts");
           break;
-        case "applied":
-          this.#setApplied(record.network, record.host, after);
-          of(record.network).kinds.add("applied");
+        case "applied": {
+          const about = of(record.network);
+          about.kinds.add("applied");
+          about.revision = Math.max(about.revision, this.#setApplied(record.network, record.host, after));
           break;
+        }
         case "deleted":
           if (after) this.deleted.add(record.network);
           else this.deleted.delete(record.network);
@@ -322,13 +324,15 @@ export class OverlayView {
     else this.#networksOn.delete(host, network);
   }
 
-  #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): void {
+  /** @returns the revision that the host counts as having applied */
+  #setApplied(network: string, host: string, after: Entry<SandRecord> | undefined): number {
     const space = this.#spaceOf(network);
-    if (after?.record.kind !== "applied") return space.setApplied(host, undefined);
-    const { revision } = after.record.value;
+    const revision = after?.record.kind === "applied" ? after.record.value.revision : undefined;
     // A host writes only revisions that exist already: a larger number would hide that the host lags behind.
-    if (revision > after.modRevision) space.setApplied(host, 0, revision);
-    else space.setApplied(host, revision);
+    const refused = revision !== undefined && revision > (after?.modRevision ?? 0) ? revision : undefined;
+    const accepted = refused === undefined ? revision : 0;
+    space.setApplied(host, accepted, refused);
+    return accepted ?? 0;
   }
 
   #spaceOf(network: string): Space {

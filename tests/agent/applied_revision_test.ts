@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { delay } from "../../services/common/async.ts";
 import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
+import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 
 /** The revision that a host has published as applied to a network. */
@@ -134,5 +135,30 @@ Deno.test("hosts publish what they have carried out", async (t) => {
     const revision = await lab.kv.revision();
     await h1.stop();
     assert.ok(await told(lab, id, "h1") >= revision);
+    await h1.start();
   });
+
+  await t.step(
+    "what others deleted while a host was away counts as carried out once it is back",
+    async () => {
+      const { id } = await h1.api.createNetwork();
+      await h1.attach(id);
+      const { endpoint } = await h2.attach(id, { wait: "20s" });
+      await h2.attach(id, { wait: "20s" });
+      const hasTold = (host: OverlayHost, revision: number) =>
+        until(`${host.name} has told that`, async (see) => see(await told(lab, id, host.name)) >= revision);
+      await h1.stop();
+      await h2.api.deleteEndpoint(endpoint.id);
+      const deleted = await lab.kv.revision();
+      await hasTold(h2, deleted);
+      await h1.start();
+      await hasTold(h1, deleted);
+      // Also what another host tells only when this one is back.
+      await h1.kill();
+      await h2.api.deleteEndpoint((await h2.attach(id)).endpoint.id);
+      const later = await lab.kv.revision();
+      await h1.start();
+      await Promise.all([h1, h2].map((host) => hasTold(host, later)));
+    },
+  );
 });

@@ -226,11 +226,13 @@ export class NetworkWorker {
   }
 
   async #run(): Promise<void> {
-    const { storeGuard, counters, vteps, host } = this.#context;
+    const { view, storeGuard, counters, vteps, host } = this.#context;
     // Changes of the same batch of events are taken together.
     await Promise.resolve();
     while (!this.#closed && (this.#reason || this.#changes.length)) {
       if (storeGuard.hold) return;
+      // What was written before the worker began, or during a hold, was not noticed one by one.
+      this.#revision ||= view.space(this.id).newestRevision;
       const reason = this.#reason, changes = this.#changes, revision = this.#revision;
       this.#reason = undefined;
       this.#changes = [];

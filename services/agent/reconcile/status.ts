@@ -79,13 +79,7 @@ export class AppliedStatus {
    * @param awaited A request may wait for it, see {@link isAwaited}.
    */
   publish(revision: number, awaited: boolean): void {
-    const { id, steady, context: { view } } = this.network;
-    if (!steady) return;
-    if (!this.#applied) {
-      for (const { entries } of view.space(id).endpoints.values()) {
-        for (const { modRevision } of entries) this.#applied = Math.max(this.#applied, modRevision);
-      }
-    }
+    if (!this.network.steady) return;
     this.#applied = Math.max(this.#applied, revision);
     if (this.#applied === this.#published) return;
     if (awaited) this.publishSoon(this.#applied);

@@ -30,7 +30,7 @@ Deno.test("an applied revision is published again after etcd has refused the wri
     if (++tries < 3) throw new Error("no space");
     commit(plan());
   });
-  status.publish(0, false);
+  status.publish(1, false);
   await until("it is told", () => told() !== undefined);
   await status.close();
   assert.equal(tries, 3);
