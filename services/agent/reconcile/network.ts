@@ -232,7 +232,9 @@ export class NetworkWorker {
     while (!this.#closed && (this.#reason || this.#changes.length)) {
       if (storeGuard.hold) return;
       // What was written before the worker began, or during a hold, was not noticed one by one.
-      this.#revision ||= view.space(this.id).newestRevision;
+      if (!this.#status.applied) {
+        this.#revision = Math.max(this.#revision, view.space(this.id).newestRevision);
+      }
       const reason = this.#reason, changes = this.#changes, revision = this.#revision;
       this.#reason = undefined;
       this.#changes = [];
