@@ -35,7 +35,10 @@ Deno.test("strand attach --device", async (t) => {
         "",
       ]);
       assert.ok(!(await names(one.host)).includes("vm0"));
-      assert.equal((await vm.lease()).address, "10.0.0.5");
+      const { address } = await vm.lease();
+      if (address !== "10.0.0.5") {
+        throw new Error(`its address is "${address}"; ${await it.report(one, blue)}`);
+      }
       const web = await two.attach(blue, { name: "web", wait: "20s" });
       await until(
         "db is known at web",

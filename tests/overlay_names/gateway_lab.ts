@@ -104,6 +104,26 @@ export class GatewayLab implements AsyncDisposable {
     });
   }
 
+  /** What a host's services and a network's namespace on it say and count, for the message of a test that fails. */
+  async report(host: OverlayHost, network: string): Promise<string> {
+    const inside = async (...command: string[]) =>
+      (await run(["nsenter", `--net=${host.namespaceOf(network)}`, ...command], { mayFail: true })).stdout;
+    const counted = async () =>
+      (await this.status(host, "/metrics")).body.split("\n").filter((line) => !/^#|_bucket| 0$/.test(line));
+    const parts = await Promise.allSettled([
+      host.agent.tail(),
+      this.gatewayd(host).tail(),
+      host.api.status("/readyz").then(({ body }) => body),
+      this.status(host, "/readyz").then(({ body }) => body),
+      counted().then((lines) => lines.join("\n")),
+      inside("ip", "-s", "link"),
+      inside("bridge", "fdb"),
+      inside("nft", "list", "ruleset"),
+      inside("ss", "-aunp"),
+    ]);
+    return parts.map((part) => part.status === "fulfilled" ? part.value : `${part.reason}`).join("\n\n");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#gatewayds.values()].map((process) => process.stop()));
     await this.stack.disposeAsync();
