@@ -93,7 +93,8 @@ export class Space {
    * applied, which may be of a deletion.
    */
   get newestRevision(): number {
-    let newest = Math.max(0, ...this.#applied.values());
+    let newest = 0;
+    for (const revision of this.#applied.values()) newest = Math.max(newest, revision);
     for (const { entries } of this.endpoints.values()) {
       for (const { modRevision } of entries) newest = Math.max(newest, modRevision);
     }

@@ -89,6 +89,17 @@ Deno.test("a Space knows hosts by their MTU, and those with an old agent, howeve
   assert.deepEqual(known(), [[], []]);
 });
 
+Deno.test("a Space's newest revision is that of an endpoint or a publication, however many hosts another one has written", () => {
+  const it = lab();
+  it.put({ [it.keys.network(network.id)]: network });
+  it.putEndpoint(endpointRecord("E", { hostname: "h1" }));
+  assert.equal(it.view.space(network.id).newestRevision, it.view.endpoint("E")?.modified);
+  const made = new Space();
+  assert.equal(made.newestRevision, 0);
+  for (let i = 0; i < 300_000; i++) made.setApplied(`h${i}`, i === 7 ? 9 : 5);
+  assert.equal(made.newestRevision, 9);
+});
+
 Deno.test("OverlayView works with a mirror that follows one host and some networks only", () => {
   const keys = new SandKeys("/other");
   const record = endpointRecord("E");
