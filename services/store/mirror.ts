@@ -189,7 +189,7 @@ export class StoreMirror<T> implements Mirror<T> {
       const part = this.#data.parts.get(prefix);
       if (!part) continue;
       if (!part.keys) throw new Error(`${prefix} is followed for good`);
-      changes.push(...this.#data.removePart(part));
+      for (const change of this.#data.removePart(part)) changes.push(change);
       this.#watching?.watch.remove(part);
     }
     this.#data.notify(changes);

@@ -83,7 +83,7 @@ export class Paths {
       if (!there.some(({ hostname }) => known.has(hostname))) this.#states.delete(vtep);
     }
     for (const [vtep, there] of wanted) {
-      const state = this.#states.get(vtep), mtu = Math.max(...there.map((peer) => peer.mtu));
+      const state = this.#states.get(vtep), mtu = there.reduce((most, peer) => Math.max(most, peer.mtu), 0);
       if (!state) this.#states.set(vtep, newState(there, mtu, now));
       else {
         if (mtu !== state.mtu) {

@@ -125,7 +125,7 @@ export class NetworkWorker {
     network.noteVeths(endpoints);
     this.#traces?.notice(endpoints);
     // Both keys of an endpoint are written in one transaction, and arrive as two events: the second changes nothing.
-    this.#changes.push(...endpoints.filter(({ before, after }) => before?.modified !== after?.modified));
+    for (const one of endpoints) if (one.before?.modified !== one.after?.modified) this.#changes.push(one);
     this.#revision = Math.max(this.#revision, revision);
     const ofHosts = kinds.has("hosts") || kinds.has("applied");
     const otherMtu = ofHosts && network.mtu !== undefined && network.wantedMtu !== network.mtu;
