@@ -1,6 +1,7 @@
 /** What others change in the kernel between two periodic checks, as the agent's own tables and `ip` show it. */
 import assert from "node:assert/strict";
 import { run } from "../lab/host.ts";
+import { at } from "../networks/attached.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
@@ -51,6 +52,32 @@ Deno.test("changes in a network's namespace, by others and by the agent itself",
         await removed;
         await lab.agree();
       }
+    },
+  );
+
+  await lab.clear();
+  await t.step(
+    "requests outlast another program that removes br0 as often as the agent makes it",
+    async () => {
+      const { id } = await h1.api.createNetwork({ name: "blue", ip_range: "10.0.0.0/24" });
+      await h1.attach(id);
+      const during = async <T>(request: () => Promise<T>) => {
+        const remove = "while :; do ip link del br0 2>/dev/null; done";
+        const removing = run(
+          ["nsenter", `--net=${h1.namespaceOf(id)}`, "timeout", "0.4", "sh", "-c", remove],
+          { mayFail: true },
+        );
+        return await request().finally(() => removing);
+      };
+      for (let i = 0; i < 5; i++) await during(() => h1.attach(id));
+      const { endpoint } = await h1.attach(id);
+      await during(() => h1.api.deleteEndpoint(endpoint.id));
+      await lab.agree();
+      await h1.host.run(["ip", "link", "add", "vm0", "type", "veth", "peer", "name", "vm0-peer"]);
+      const attached = await during(() => at(h1, "attach", "blue", "--device", "vm0"));
+      assert.deepEqual(attached, [0, "device vm0 attached: a port of blue\n", ""]);
+      assert.equal((await at(h1, "detach", "blue", "--device", "vm0"))[0], 0);
+      await h1.host.run(["ip", "link", "del", "vm0"]);
     },
   );
 

@@ -1,6 +1,7 @@
 /** Docker's containers whose host had a SAND agent before, and the plugin over HTTPS. */
 import assert from "node:assert/strict";
 import { certificates } from "../lab/certificates.ts";
+import { run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { until } from "../lab/until.ts";
 import { DockerHost, IMAGE, withDocker } from "./docker_host.ts";
@@ -58,6 +59,24 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
     await lab.kv.write({ [key]: undefined });
     await until("its MTU is 8950", async (see) => / sand0.* mtu 8950 /.test(see(await link())));
   });
+
+  await t.step(
+    "a container starts while another program removes br0 as often as the agent makes it",
+    async () => {
+      // The network stays on this host.
+      await docker.detached("c2", "blue", "sleep 1000");
+      await docker.docker("rm", "--force", "c1");
+      const remove = "while :; do ip link del br0 2>/dev/null; done";
+      const within = ["nsenter", `--net=${h1.namespaceOf(id)}`, "timeout", "1", "sh", "-c", remove];
+      const removing = run(within, { mayFail: true });
+      await docker.detached("c1", "blue", "sleep 1000").finally(() => removing);
+      await until(
+        "it is in the network",
+        () => docker.exec("c1", "ping -c 1 -w 1 10.0.0.1").then(() => true, () => false),
+      );
+      await docker.docker("rm", "--force", "c2");
+    },
+  );
 
   await t.step("docker inspect, docker network inspect", async () => {
     const [{ NetworkSettings: { Networks: { blue } } }] = JSON.parse(await docker.docker("inspect", "c1"));

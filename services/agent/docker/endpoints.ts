@@ -22,6 +22,7 @@ import { failpoint } from "../failpoints.ts";
 import { followed } from "../reconcile/followed.ts";
 import { OWN_NAMESPACE } from "../kernel/network_namespace.ts";
 import type { NetworkWorker } from "../reconcile/network.ts";
+import { outlast } from "../reconcile/retries.ts";
 import { randomMac, type VethNames } from "../endpoints/veth_names.ts";
 import type { Workers } from "../reconcile/networks.ts";
 import type { DockerApi, WantedEndpoint } from "./api.ts";
@@ -139,12 +140,13 @@ export class DockerEndpoints implements DockerApi {
       };
       try {
         const targetVethName = choose();
-        await worker.handOver(found.id, {
+        const activation = {
           targetNetnsPath: sandbox,
           overlayVethName: choose(),
           overlayVethMac: randomMac(),
           targetVethName,
-        });
+        };
+        await outlast(() => worker.handOver(found.id, activation), () => worker.bring());
         return targetVethName;
       } finally {
         this.#names.release(names);

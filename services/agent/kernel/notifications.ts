@@ -140,7 +140,8 @@ interface Touched {
 /**
  * The watch on one network's namespace. Notifications that arrive while the agent carries out operations are
  * attributed to these: those about their entries for operations on ARP and FDB tables, unless one that is set goes, and all of
- * them for other operations. A change that another program makes in these few milliseconds is left to the periodic check.
+ * them for other operations, unless br0 or vxlan0 goes that these do not remove. Other changes that another program makes in
+ * these few milliseconds are left to the periodic check.
  */
 export class NamespaceWatch implements Told {
   readonly #events: NetlinkEvents;
@@ -154,6 +155,8 @@ export class NamespaceWatch implements Told {
   /** Addresses for which br0 answers ARP; containers can make it have other entries, which are ignored. */
   readonly #answered = new Set<number>();
   #own: Touched | "all" | undefined;
+  /** How many times the agent's operations still remove vxlan0. */
+  #removals = 0;
   readonly #listening: Listening;
   /** The namespace's identity, see namespaceIdentity(). */
   readonly identity: string;
@@ -221,6 +224,7 @@ export class NamespaceWatch implements Told {
     const many = ops.reduce((sum, op) => sum + ("entries" in op ? op.entries.size : 0), 0) > MANY;
     if (many) this.#events.subscribeNeighbours(false);
     this.#own = touched ?? "all";
+    this.#removals = ops.filter(({ op }) => op === "vxlan-remove").length;
     // What few entries cause is read at their end, and need not wake the loop in between.
     if (touched) this.#listening.wakes(false);
     for (const op of ops) {
@@ -244,7 +248,7 @@ export class NamespaceWatch implements Told {
   #isForeign(notice: Notice): boolean {
     switch (notice.about) {
       case "link":
-        return this.#otherLink(notice) && this.#own !== "all";
+        return this.#otherLink(notice) && (this.#own !== "all" || this.#isLost(notice));
       case "port":
         return this.#otherPort(notice) && this.#own !== "all";
       case "address": {
@@ -271,6 +275,12 @@ export class NamespaceWatch implements Told {
    */
   #isOther(isSet: boolean | undefined, gone: boolean): boolean {
     return isSet === undefined || (isSet && gone);
+  }
+
+  /** True for br0 or vxlan0 that goes while the agent's operations do not remove it; only other kinds of br0 do these remove. */
+  #isLost({ name, kind, gone }: Notice & { about: "link" }): boolean {
+    if (!gone) return false;
+    return name === BRIDGE ? kind === "bridge" : name === VXLAN && --this.#removals < 0;
   }
 
   /** A carrier that appears is no change by another program: it follows each of our own link operations. */

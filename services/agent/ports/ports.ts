@@ -186,9 +186,7 @@ export class Ports implements PortsPart, PortsApi {
     ];
   }
 
-  ports(): readonly PortRecord[] {
-    return this.#file.ports;
-  }
+  readonly ports = (): readonly PortRecord[] => this.#file.ports;
 
   over(device: string): string | undefined {
     return this.#over.get(device);
@@ -221,7 +219,7 @@ export class Ports implements PortsPart, PortsApi {
       if (!known || updated) this.#file.save([...others, port]);
       failpoint("port:saved");
       this.#attaching.add(device);
-      await using.worker.compare("change");
+      await using.worker.bring();
       const why = this.#mtus.has(network)
         ? this.#problems.get(device)
         : using.worker.problems[0] ?? "the network could not be set up on this host";
@@ -281,7 +279,11 @@ export class Ports implements PortsPart, PortsApi {
     if (!this.has(network)) return;
     this.#mtus.set(network, mtu);
     await this.#turn.run(async () => {
-      for (const port of this.#file.ports) if (port.network === network) await this.#bring(port);
+      for (const port of this.#file.ports.filter((port) => port.network === network)) {
+        const error = await this.#bring(port);
+        // A request waits for it, and what another program has changed just now is compared once more.
+        if (error && !(error instanceof Refusal) && this.#attaching.has(port.device)) throw error;
+      }
     });
   }
 
@@ -289,8 +291,7 @@ export class Ports implements PortsPart, PortsApi {
   async leave(network: string): Promise<void> {
     this.#mtus.delete(network);
     await this.#turn.run(async () => {
-      for (const { device, network: its } of this.#file.ports) {
-        if (its !== network) continue;
+      for (const device of this.devices(network)) {
         this.#strangers.unwatch(device);
         await giveBack(this.#context().namespacePath(network), device);
         this.#problems.set(device, "the network is not on this host");
@@ -304,17 +305,18 @@ export class Ports implements PortsPart, PortsApi {
     await this.#members.bring(this.#file.ports);
   }
 
-  async #bring({ device, network }: PortRecord): Promise<void> {
+  /** @returns the error where it could not be made a port */
+  async #bring({ device, network }: PortRecord): Promise<unknown> {
     const { log, namespacePath } = this.#context(), mtu = this.#mtus.get(network);
     // The worker reports the network's own problems.
-    if (mtu === undefined) return;
+    if (mtu === undefined) return undefined;
     try {
       const path = namespacePath(network);
       const over = await makePort(path, device, { underlay: this.#options.underlay(), mtu });
       if (over === undefined) this.#over.delete(device);
       else this.#over.set(device, over);
       this.#strangers.watch(network, device, path, this.#macsAt(network, device));
-      if (this.#problems.delete(device)) {
+      if (this.#problems.delete(device) && !this.#attaching.has(device)) {
         log.info({ network }, `${device} is a port of network ${this.#nameOf(network)} again`);
       }
     } catch (error) {
@@ -323,7 +325,9 @@ export class Ports implements PortsPart, PortsApi {
       if (!this.#attaching.has(device) && this.#once.due(`${device} ${why}`)) {
         log.warn({ network }, `${device} is no port of network ${this.#nameOf(network)}: ${why}`);
       }
+      return error;
     }
+    return undefined;
   }
 
   /** The device is the host's again, and is forgotten. */

@@ -5,6 +5,7 @@
  * removal_guard.ts before it removes anything. Then waiting requests are answered (waiters.ts) and the other hosts informed
  * (status.ts). A failure leads to a full comparison, soon at first and then less often.
  */
+import { delay } from "../../common/async.ts";
 import { messageOf, Refusal } from "../../common/refusal.ts";
 import { isTracing } from "../../common/tracing.ts";
 import { concernsWhole } from "../../overlay/allowed.ts";
@@ -26,12 +27,10 @@ import { Incremental } from "./incremental.ts";
 import { Problems } from "./problems.ts";
 import { type CompareReason, isCheck, isUrgent } from "./reason.ts";
 import { RemovalGuard } from "./removal_guard.ts";
+import { FIRST_PAUSE, Retries } from "./retries.ts";
 import { AppliedStatus, isAwaited } from "./status.ts";
 import { EndpointTraces } from "./traces.ts";
 import { AppliedWaiters } from "./waiters.ts";
-
-/** The pause after a failure, in ms: the first one, which doubles each time up to the longest one. */
-const FIRST_PAUSE = 100, LONGEST_PAUSE = 10_000;
 
 /** Keeps one network's part of the kernel in the state that etcd describes, one step at a time. */
 export class NetworkWorker {
@@ -53,12 +52,9 @@ export class NetworkWorker {
   /** The revision of the newest change. */
   #revision = 0;
   #running: Promise<void> | undefined;
-  #failures = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #retries: Retries;
   /** The timer of the next comparison for missing namespaces. */
   #compareAgain: ReturnType<typeof setTimeout> | undefined;
-  /** True while the worker waits for the mirror to be in sync with etcd again. */
-  #waking = false;
   #users = 0;
   readonly #closing = new AbortController();
 
@@ -86,6 +82,8 @@ export class NetworkWorker {
       },
     });
     this.writer = new EndpointWriter(id, context, () => network.mtuHere);
+    const { mirror } = context.store, { signal } = this.#closing;
+    this.#retries = new Retries(mirror, () => this.#closed || this.#start(), signal);
   }
 
   /** The revision of the newest change of its endpoints in etcd. */
@@ -138,7 +136,7 @@ export class NetworkWorker {
       this.#reason ??= "change";
     }
     // After a failure, the next try takes it.
-    if (this.#failures === 0 || this.#waiters.size) this.#start();
+    if (!this.#retries.isFailing || this.#waiters.size) this.#start();
   }
 
   /** Forgets the revisions of the store: this host is, or was, on hold, and a restored store has lower ones. */
@@ -169,6 +167,15 @@ export class NetworkWorker {
     await this.#running;
   }
 
+  /** Compares for a request, again while the error may be over at the next try: see {@link Retries.mayPass}. */
+  async bring(): Promise<void> {
+    await this.compare("change");
+    while (this.#retries.isPassing && !this.#closed) {
+      await delay(FIRST_PAUSE, this.#closing.signal);
+      await this.compare("change");
+    }
+  }
+
   /** Resolves when the next change of that endpoint is applied here; rejects when it cannot be. */
   whenApplied(endpoint: string): Promise<void> {
     return this.#waiters.wait(endpoint);
@@ -181,6 +188,7 @@ export class NetworkWorker {
 
   /** Creates an endpoint's veth for Docker to take: see {@link handOver}. */
   async handOver(endpoint: string, activation: Activation): Promise<void> {
+    if (this.#retries.isPassing) await this.bring();
     // No run may come in between: a comparison would find a veth that etcd does not know of, and remove it.
     while (this.#running) await this.#running;
     const handing = handOver(this.#network, this.#applier, endpoint, activation, {
@@ -190,7 +198,7 @@ export class NetworkWorker {
     });
     this.#running = handing.catch(() => {}).finally(() => {
       this.#running = undefined;
-      if ((this.#reason || this.#changes.length) && this.#failures === 0) this.#start();
+      if ((this.#reason || this.#changes.length) && !this.#retries.isFailing) this.#start();
     });
     await handing;
   }
@@ -206,7 +214,7 @@ export class NetworkWorker {
     const told = this.#status.close();
     this.#announcer.close();
     this.#traces?.close();
-    for (const timer of [this.#retry, this.#compareAgain]) clearTimeout(timer);
+    clearTimeout(this.#compareAgain);
     await this.#running;
     await told;
     this.#network.kernel.close();
@@ -221,7 +229,7 @@ export class NetworkWorker {
       this.#running = undefined;
       // Work may have been added at the very end of the run.
       const more = this.#reason || this.#changes.length;
-      if (more && !this.#failures && !this.#closed && !this.#context.storeGuard.hold) this.#start();
+      if (more && !this.#retries.isFailing && !this.#closed && !this.#context.storeGuard.hold) this.#start();
     });
   }
 
@@ -244,7 +252,7 @@ export class NetworkWorker {
         this.#traces?.step("hosts admitted");
         await this.#bring(reason, changes);
         await vteps.settle(this.#network, this.#applier.guard);
-        this.#failures = 0;
+        this.#retries.succeeded();
         this.#traces?.done((id) => this.#problems.endpoints.get(id)?.message ?? this.#network.fault);
         this.#settle(changes);
         this.#problems.tell("all");
@@ -279,45 +287,42 @@ export class NetworkWorker {
     }
     const why = reason ?? "change", run = async () => !this.#closed && await this.#full.run(why, changes);
     if (await this.#context.comparisons.run(run, isUrgent(why))) await this.#leave();
+    for (const id of this.#waiters.among(changes)) {
+      const problem = this.#problems.endpoints.get(id);
+      if (problem && this.#retries.mayPass(problem)) throw problem;
+    }
   }
 
   /** Answers the requests that wait for one of these endpoints. */
   #settle(changes: readonly EndpointChange[]): void {
     const { view } = this.#context, fault = this.#network.fault;
-    for (const { before, after } of changes) {
-      const id = (after ?? before)?.id ?? "";
-      if (!this.#waiters.has(id)) continue;
+    for (const id of this.#waiters.among(changes)) {
       const notSetUp = fault !== undefined && view.endpoint(id)?.active;
-      const lost = after?.active && view.endpoint(id)?.active === false;
+      const lost = view.endpoint(id)?.active === false &&
+        changes.findLast(({ after }) => after?.id === id && after.active)?.after;
       const problem = this.#problems.endpoints.get(id) ??
         (notSetUp
           ? new Refusal("forbidden", fault)
           : lost
-          ? notDone(id, "set up", new NamespaceGone(after.record.target_netns_path))
+          ? notDone(id, "set up", new NamespaceGone(lost.record.target_netns_path))
           : undefined);
       this.#waiters.settle(id, problem);
     }
   }
 
   #failed(error: unknown, changes: readonly EndpointChange[]): void {
-    const { log, counters, store: { mirror } } = this.#context;
+    const { log, counters } = this.#context;
     this.#network.steady = false;
     this.#reason ??= "retry";
     counters.failures.inc();
     const why = messageOf(error), { name } = this.#network;
     const message = `network ${name} could not be brought to what etcd says: ${why}`;
-    if (this.#failures++ === 0) log.warn(`${message}; it is tried again`);
+    const isFirst = this.#retries.failed(error);
+    if (isFirst) log.warn(`${message}; it is tried again`);
     this.#problems.network = [message];
-    for (const { before, after } of changes) this.#waiters.settle((after ?? before)?.id ?? "", error);
-    clearTimeout(this.#retry);
-    const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
-    const retry = () => this.#closed || this.#start();
-    this.#retry = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
-    // While etcd is out of reach, the next try is due as soon as it is back, however long the pauses have become.
-    if (mirror.state.inSync || this.#waking) return;
-    this.#waking = true;
-    const awake = () => void (this.#waking = false);
-    void mirror.inSync({ signal: this.#closing.signal }).then(retry, () => {}).finally(awake);
+    // Requests wait for the next try.
+    if (this.#retries.isPassing) this.#changes = [...changes, ...this.#changes];
+    else for (const id of this.#waiters.among(changes)) this.#waiters.settle(id, error);
   }
 
   #lookAgainIn(ms: number | undefined): void {

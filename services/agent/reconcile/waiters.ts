@@ -1,5 +1,6 @@
 /** Holds the API requests that are answered once the kernel has applied their endpoint. */
 import { unobserved } from "../../common/async.ts";
+import type { EndpointChange } from "../../overlay/network_change.ts";
 
 /** API requests that wait until a change of an endpoint is applied on this host. */
 export class AppliedWaiters {
@@ -11,6 +12,12 @@ export class AppliedWaiters {
 
   has(endpoint: string): boolean {
     return this.#waiting.has(endpoint);
+  }
+
+  /** The ids of the changed endpoints that are waited for. */
+  among(changes: readonly EndpointChange[]): string[] {
+    const changed = new Set(changes.map(({ before, after }) => (after ?? before)?.id ?? ""));
+    return [...changed].filter((id) => this.#waiting.has(id));
   }
 
   /** Resolves when the next change of that endpoint is applied; rejects when it cannot be. */
