@@ -274,8 +274,8 @@ export function main(args: string[]): Promise<number> {
     running.resume = async () => {
       // Adoption comes first: a comparison would rename and move back the interfaces that Docker has renamed and moved.
       await adopt();
-      await workers.resume();
-      gateways.resume();
+      // What gatewayd was not told meanwhile it is told also where etcd goes away again.
+      await workers.resume().finally(() => gateways.resume());
     };
     await adopt();
     await onceReached(() => workers.start(inKernel), daemon.stopping);

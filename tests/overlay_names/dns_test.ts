@@ -5,6 +5,7 @@ import { Process } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 import { at } from "../networks/attached.ts";
 import { dig, GatewayLab, resolve } from "./gateway_lab.ts";
+import { Machine } from "./ports.ts";
 import { forwards } from "./forward.ts";
 
 /** Each begins without a network. */
@@ -15,6 +16,7 @@ const cases: readonly (readonly [name: string, holds: (it: GatewayLab) => Promis
     "neither a gatewayd nor an agent that is killed and started again leaves a network without answers",
     restarted,
   ],
+  ["what comes while another agent has the host's name is answered once that is over", onHold],
   ["a gateway resolves other names by its host's resolvers where the network says so", forwards],
 ];
 
@@ -225,4 +227,29 @@ function processorMs(pid: number): number {
   const [, , , , , , , , , , , user = "", system = ""] = Deno.readTextFileSync(`/proc/${pid}/stat`)
     .replace(/^.*\) /, "").split(" ");
   return (Number(user) + Number(system)) * 10;
+}
+
+async function onHold(it: GatewayLab) {
+  const [one, two] = [it.host(1), it.host(2)], claim = `/sc-net/strand/names/${one.name}`;
+  const blue = await it.network("blue", { domain: "blue.example" });
+  const web = await one.attach(blue, { name: "web" });
+  const own = JSON.parse(await it.lab.kv.get(claim) ?? "");
+  await it.lab.kv.write({ [claim]: JSON.stringify({ ...own, start: crypto.randomUUID(), boot: "another" }) });
+  await until(
+    "it is on hold",
+    async (see) => see((await one.api.status("/readyz")).body).includes("on hold"),
+  );
+
+  const db = await two.attach(blue, { name: "db" });
+  await it.reserve(blue, "52:54:00:00:00:05", { name: "vm", ip4: "10.0.0.5" });
+  const vm = await Machine.on(one, blue, "52:54:00:00:00:05");
+  assert.equal((await vm.lease("-t", "2")).address, "");
+  assert.equal((await dig(web.container, "db.blue.example")).status, "NXDOMAIN");
+  assert.deepEqual((await dig(web.container, "web.blue.example")).lines, [web.address]);
+
+  await it.lab.kv.write({ [claim]: undefined });
+  await until("db is known", async (see) => {
+    return see(await dig(web.container, "db.blue.example")).lines.join() === db.address;
+  });
+  await until("the machine has its address", async (see) => see((await vm.lease()).address) === "10.0.0.5");
 }
