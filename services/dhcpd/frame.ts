@@ -87,7 +87,9 @@ export function writeFrame(out: Uint8Array, at: number, payload: number, to: Fra
 
 /**
  * Writes the UDP header before the `payload` octets that lie {@link UDP_HEADER} from `at`; with a checksum, unless the
- * source is 0, which is when it is not known yet.
+ * source is 0, which is when it is not known yet, or the checksum computes to zero. That one is to be sent as 0xffff (RFC 768),
+ * which busybox's udhcpc takes for a wrong one: of the same answer each time, until it begins again with another xid. Every
+ * client takes a datagram without a checksum.
  * @returns the datagram's length
  */
 export function writeUdp(out: Uint8Array, at: number, payload: number, to: UdpAddresses): number {
@@ -101,7 +103,7 @@ export function writeUdp(out: Uint8Array, at: number, payload: number, to: UdpAd
   const pseudo = (to.source >>> 16) + (to.source & 0xffff) + (to.destination >>> 16) +
     (to.destination & 0xffff) +
     17 + UDP_HEADER + payload;
-  write16(out, at + 6, checksum(out, at, UDP_HEADER + payload, pseudo) || 0xffff);
+  write16(out, at + 6, checksum(out, at, UDP_HEADER + payload, pseudo));
   return UDP_HEADER + payload;
 }
 

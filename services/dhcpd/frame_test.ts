@@ -29,6 +29,12 @@ Deno.test("writeFrame() writes headers whose checksums hold", () => {
   }
 });
 
+Deno.test("writeFrame() sends no checksum where it computes to zero", () => {
+  const payload = new Uint8Array(4), checksumOf = (frame: Uint8Array) => frame.subarray(40, 42);
+  payload.set(checksumOf(written(payload)));
+  assert.deepEqual([...checksumOf(written(payload))], [0, 0]);
+});
+
 Deno.test("Frame reads what writeFrame() wrote, also with padding after it", () => {
   const padded = new Uint8Array(80);
   padded.set(written(Uint8Array.of(1, 2, 3)), 10);
