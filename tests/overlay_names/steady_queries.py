@@ -1,6 +1,6 @@
 """Asks 10.0.0.1 for a name every 50 ms over UDP, and every 50 ms over TCP; after each line "UDP" or "TCP" comes how long, in ms,
 there was no answer with an address. An answer that says otherwise is printed as "wrong"."""
-import socket, struct, sys, threading, time
+import os, socket, struct, sys, threading, time
 
 name = sys.argv[1]
 question = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
@@ -19,6 +19,11 @@ def over_tcp():
         return conn.recv(512)[2:]
 
 
+def say(line):
+    # print() writes in parts, between which the other thread may write its own.
+    os.write(1, (line + "\n").encode())
+
+
 def ask(kind, once):
     last = time.monotonic()
     while True:
@@ -26,9 +31,9 @@ def ask(kind, once):
             answer = once()
             if len(answer) > 12:
                 if struct.unpack(">H", answer[6:8])[0] != 1:
-                    print("wrong", answer.hex(), flush=True)
+                    say("wrong " + answer.hex())
                 now = time.monotonic()
-                print(kind, round((now - last) * 1000), flush=True)
+                say(f"{kind} {round((now - last) * 1000)}")
                 last = now
         except OSError:
             pass

@@ -45,7 +45,15 @@ export class Drift implements DriftPart {
     const due = Math.max(now + SETTLES, compared + GAP, now + (1 - some) * REFILL);
     this.#states.set(network, { compared, left: some - 1, at: now });
     this.#suspects.set(network, due);
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#start();
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // A network may have been added at the very end of the run.
+      if (this.#suspects.size && !this.#closing.signal.aborted) this.#start();
+    });
   }
 
   async close(): Promise<void> {

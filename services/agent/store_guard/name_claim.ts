@@ -220,7 +220,11 @@ export class NameClaim {
   /** Runs one check at a time; a check requested during one runs after it. Never rejects. */
   #check(): Promise<void> {
     this.#compareAgain = true;
-    return this.#looking ??= this.#lookWhileNew().finally(() => this.#looking = undefined);
+    return this.#looking ??= this.#lookWhileNew().finally(() => {
+      this.#looking = undefined;
+      // One may have been requested at the very end of the last.
+      if (this.#compareAgain && !this.#closed) void this.#check();
+    });
   }
 
   async #lookWhileNew(): Promise<void> {
