@@ -2,6 +2,7 @@
 import { fakeApi, NETWORK, testServer } from "../../services/agent/http/testing.ts";
 import type { AgentApi } from "../../services/agent/api.ts";
 import type { ApiServerOptions } from "../../services/agent/http/server.ts";
+import { deadline } from "../../services/common/async.ts";
 import type { TlsMaterial } from "../../services/common/tls.ts";
 import type { Certificates } from "../lab/certificates.ts";
 
@@ -84,13 +85,16 @@ export function connectHead(port: number, { network = NETWORK, ip = "127.0.0.1" 
   return `CONNECT /networks/${network}?ip=${ip}&port=${port} HTTP/1.1\r\nHost: agent\r\n\r\n`;
 }
 
+/** The longest that any test has an agent take to answer a CONNECT, in ms, and some time beyond that. */
+const ANSWERED_IN = 150_000;
+
 export const OK = "HTTP/1.1 200 OK\r\n\r\n";
 
 /** A stream through an agent, after its 200. */
 export async function stream(way: Omit<Way, "name">, port: number): Promise<Deno.TcpConn> {
   const connection = await dial(way);
   await writeAll(connection, encode(connectHead(port)));
-  const answer = await readOnce(connection);
+  const answer = await deadline(readOnce(connection), ANSWERED_IN, () => `no answer in ${ANSWERED_IN} ms`);
   if (answer === OK) return connection;
   connection.close();
   throw new Error(answer);

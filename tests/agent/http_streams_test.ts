@@ -77,11 +77,13 @@ Deno.test("who does not read holds the other side back, and no memory grows", as
         };
         const counts = (connection: Deno.TcpConn) => count(connection).then(counted.resolve, counted.reject);
         await using inside = target(reader === "client" ? offer : counts);
+        // Where this fails, a target that waits would keep `inside` from its end, and the failure from being told.
+        using _ = { [Symbol.dispose]: () => go.resolve() };
         const client = await stream(way, inside.port);
         const before = Deno.memoryUsage().rss;
         const working = reader === "client" ? counts(client) : offer(client);
         // Where something else fails first, that is what is told.
-        working.catch(() => {});
+        for (const each of [working, counted.promise]) each.catch(() => {});
         let last = -1;
         await until("it is held back", async () => {
           const stalled = offered === last;
