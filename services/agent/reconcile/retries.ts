@@ -77,7 +77,10 @@ export class Retries {
     const { mirror, retry, closing } = this;
     this.#mayPass = this.mayPass(error);
     if (this.#failures++ === 0) this.#since = this.now();
+    const isFirst = this.#failures === 1;
     clearTimeout(this.#timer);
+    // A run that was under way when the worker was closed ends after that.
+    if (closing.aborted) return isFirst;
     const wait = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
     this.#timer = setTimeout(retry, wait * (0.8 + Math.random() * 0.4));
     // While etcd is out of reach, the next try is due as soon as it is back, however long the pauses have become.
@@ -85,6 +88,6 @@ export class Retries {
       this.#isWaiting = true;
       void mirror.inSync({ signal: closing }).then(retry, () => {}).finally(() => this.#isWaiting = false);
     }
-    return this.#failures === 1;
+    return isFirst;
   }
 }

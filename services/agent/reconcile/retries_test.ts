@@ -50,3 +50,10 @@ Deno.test("the next try comes soon, and at once when etcd is back", async () => 
   await tried.promise;
   closing.abort();
 });
+
+Deno.test("a failure after the end leaves no timer", { sanitizeOps: true, sanitizeResources: true }, () => {
+  const closing = new AbortController();
+  closing.abort();
+  const retries = new Retries(IN_SYNC, () => {}, closing.signal);
+  assert.equal(retries.failed(new Error("late")), true);
+});
