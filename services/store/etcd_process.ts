@@ -196,9 +196,9 @@ async function healthy(port: number): Promise<boolean> {
  * A TCP port of 127.0.0.1 on which no program listens. It is chosen at random below Linux's ephemeral ports (32768 and
  * up), one of which the next outgoing connection on this host might take before the caller listens on it.
  */
-export function freePort(): number {
+export function freePort(first = 10_000, last = 19_999): number {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 22_768);
+    const port = first + Math.floor(Math.random() * (last + 1 - first));
     if (portIsFree(port)) return port;
   }
 }

@@ -125,6 +125,8 @@ Deno.test("changeLink() changes name, MTU, MAC, master, state and namespace", as
   const bridge = await place.link("br0"), a = await place.link("a");
   const settings = { mtu: 9000, mac: mac(7), master: bridge.index, up: true };
   await netlink.run(changeLink(a.index, { name: "renamed", ...settings }), changeLink("b", { up: true }));
+  // The kernel sets the operational state later than the flags, in a thread of its own.
+  await until("it is up", async (see) => see(await place.seen("renamed")).operstate === "UP");
   const seen = await place.seen("renamed");
   assert.deepEqual([seen.ifindex, seen.mtu, seen.address], [a.index, 9000, "02:84:0a:00:00:07"]);
   assert.deepEqual([seen.master, seen.operstate], ["br0", "UP"]);
@@ -219,10 +221,10 @@ Deno.test("an error says what was being done and why, and the other requests are
 Deno.test("a listing that the kernel was changed under is whole all the same", async () => {
   using place = new NamespaceSocket();
   using busy = new Netlink(place.namespace.fd);
-  const names = Array.from({ length: 300 }, (_, i) => `d${i}`);
+  const names = Array.from({ length: 100 }, (_, i) => `d${i}`);
   await place.netlink.run(...names.map((name) => newBridge({ name })));
   const churn = [
-    "for i in $(seq 30); do ip link add churn type dummy || ip link add churn type bridge; ip link del churn; done",
+    "for i in $(seq 30); do ip link add churn type dummy || ip link add churn type bridge; ip link del churn; sleep 0.01; done",
   ];
   const stop = run(["ip", "netns", "exec", place.namespace.name, "sh", "-c", ...churn]);
   let changing = true;
