@@ -3,7 +3,7 @@ import { checked, EAGAIN, EINTR, errno, SystemError } from "./errno.ts";
 import { libc } from "./libc.ts";
 
 const O_RDWR = 2, O_CREAT = 0o100, O_CLOEXEC = 0o2000000;
-const LOCK_EX = 2, LOCK_NB = 4;
+const LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
 
 /** A lock that this process holds. Several locks in one process exclude each other too. */
 export interface FileLock extends Disposable {
@@ -30,5 +30,10 @@ export function tryLock(path: string): FileLock | undefined {
   }
   // The descriptor is used, since the path may name another file by now.
   const { dev, ino } = Deno.statSync(`/proc/self/fd/${fd}`);
-  return { identity: `${dev}:${ino}`, [Symbol.dispose]: () => void libc.close(fd) };
+  const dispose = () => {
+    // A process that is being started right now still has a copy of the descriptor, which would keep the lock.
+    libc.flock(fd, LOCK_UN);
+    libc.close(fd);
+  };
+  return { identity: `${dev}:${ino}`, [Symbol.dispose]: dispose };
 }

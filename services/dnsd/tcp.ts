@@ -2,6 +2,7 @@
 import { abortConnection } from "../../ffi/abort.ts";
 import { Mutex } from "../common/async.ts";
 import { read16, write16 } from "../common/bytes.ts";
+import { checkEvery } from "../common/check_every.ts";
 import {
   type AcceptedConnection,
   Acceptor,
@@ -75,7 +76,7 @@ class TcpConnection implements AcceptedConnection {
   readonly #conn: Deno.Conn;
   readonly #options: TcpOptions;
   readonly #onClose: () => void;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #endChecks: () => void;
   readonly #idle: number;
   /** Answers go out one after another. */
   readonly #writes = new Mutex();
@@ -88,7 +89,7 @@ class TcpConnection implements AcceptedConnection {
     this.#options = options;
     this.#onClose = onClose;
     this.#idle = options.idle ?? 10_000;
-    this.#timer = setInterval(() => this.#checkIdle(), Math.max(this.#idle / 4, 10));
+    this.#endChecks = checkEvery(Math.max(this.#idle / 4, 10), () => this.#checkIdle());
   }
 
   async serve(): Promise<void> {
@@ -171,7 +172,7 @@ class TcpConnection implements AcceptedConnection {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    clearInterval(this.#timer);
+    this.#endChecks();
     this.#onClose();
     // An answer that the client does not read would keep the socket open.
     if (this.#unwritten) abortConnection(this.#conn);

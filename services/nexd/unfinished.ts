@@ -6,6 +6,7 @@ import {
   type ServiceDefinition,
   status,
 } from "@grpc/grpc-js";
+import { checkEvery } from "../common/check_every.ts";
 
 export interface CallLimits {
   /** Milliseconds within which a request must be complete. */
@@ -36,7 +37,8 @@ const OVERHEAD = 2048;
 export class UnfinishedCalls {
   readonly #requests: IncompleteRequests;
   readonly #answers: UnreadAnswers;
-  readonly #timer: ReturnType<typeof setInterval>;
+  /** Ends the checks. */
+  readonly stop: () => void;
   /** The length of the answer that was serialized last. */
   #length = 0;
 
@@ -46,14 +48,10 @@ export class UnfinishedCalls {
   ) {
     this.#requests = new IncompleteRequests(requestMs, most);
     this.#answers = new UnreadAnswers(answerMs, unsent, (from) => connections.drop(from));
-    this.#timer = setInterval(() => {
+    this.stop = checkEvery(Math.min(SECOND, requestMs / 4, answerMs / 4), () => {
       this.#requests.check();
       this.#answers.check();
-    }, Math.min(SECOND, requestMs / 4, answerMs / 4));
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
+    });
   }
 
   /** The service with serializers that note the length of each answer, which grpc-js does not pass to interceptors. */

@@ -96,15 +96,17 @@ export class AppliedStatus {
   async #publishAll(): Promise<void> {
     const { id, context: { view, log, storeGuard, host: { hostname } } } = this.network;
     const { signal } = this.#closing;
-    while (this.#applied !== this.#published && !signal.aborted) {
+    for (let isLast = false; this.#applied !== this.#published && !isLast;) {
       this.#hurry = new AbortController();
-      if (this.#awaited <= this.#published) {
+      if (this.#awaited <= this.#published && !signal.aborted) {
         await delay(this.longestSilence, this.#hurry.signal);
       }
       // Each host receives the publications of all others, so the delay grows with their number: the load on etcd
       // then does not grow with its square, and the change itself is delivered first.
       const hosts = view.space(id).hosts.size;
       await delay(Math.min(hosts * hosts / 10, this.longestSilence), signal);
+      // What is applied while this is written is published too, also where the agent ends meanwhile.
+      isLast = signal.aborted;
       const revision = this.#applied;
       try {
         await this.network.commit(() =>
@@ -117,6 +119,7 @@ export class AppliedStatus {
         // After the hold the network is compared, and published again.
         if (storeGuard.hold) return;
         await delay(this.longestSilence, signal);
+        isLast = signal.aborted;
       }
     }
   }

@@ -7,7 +7,10 @@ import type { HostNetwork } from "./host_network.ts";
 import { AppliedStatus, isAwaited } from "./status.ts";
 
 /** A network with an endpoint on h1, and what h1 tells of it; `attempt` stands for each try to write to etcd. */
-function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | undefined) => void) => void) {
+function telling(
+  attempt: (plan: () => Plan | undefined, commit: (plan: Plan | undefined) => void) => void,
+  longestSilence = 5,
+) {
   const it = lab(), log = { debug: () => {} };
   it.put({ [it.keys.network(network.id)]: network });
   it.commit(planPresence(it.view, network.id, { hostname: "h1", mtu: 1450, now: "now" }));
@@ -18,7 +21,7 @@ function telling(attempt: (plan: () => Plan | undefined, commit: (plan: Plan | u
   const context = { view: it.view, host: { hostname: "h1" }, storeGuard: {}, log };
   const status = new AppliedStatus(
     { id: network.id, steady: true, context, commit } as unknown as HostNetwork,
-    5,
+    longestSilence,
   );
   return { status, told };
 }
@@ -34,6 +37,23 @@ Deno.test("an applied revision is published again after etcd has refused the wri
   await until("it is told", () => told() !== undefined);
   await status.close();
   assert.equal(tries, 3);
+});
+
+Deno.test("a revision that is applied while an older one is written, as the agent ends, is told too", async () => {
+  let closed: Promise<void> | undefined;
+  const revisions: unknown[] = [];
+  const { status, told } = telling((plan, commit) => {
+    commit(plan());
+    revisions.push(told());
+    if (closed) return;
+    status.publish(2, false);
+    closed = status.close();
+  }, 3_600_000);
+  status.publishSoon(1);
+  status.publish(1, false);
+  await until("it ends", () => closed !== undefined);
+  await closed;
+  assert.deepEqual(revisions, [1, 2]);
 });
 
 Deno.test("requests wait for what other hosts do for a container, not for machines behind ports, nor for what is a host's own", () => {

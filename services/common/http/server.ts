@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { checkEvery } from "../check_every.ts";
 import { Ip } from "../ip.ts";
 import { type Log, OncePerMinute } from "../log.ts";
 import { STOP_WITHIN } from "../signals.ts";
@@ -47,7 +48,7 @@ export class HttpServer {
   readonly #tls: TlsServer | undefined;
   readonly #once = new OncePerMinute();
   readonly #connections = new Set<HttpConnection>();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #endChecks: () => void;
   #closing = false;
   /** Called when a connection has been closed. */
   #closed = () => {};
@@ -59,7 +60,7 @@ export class HttpServer {
     this.#http = this.#parser();
     this.#tls = tls && tlsServer(tls, limits.head);
     if (this.#tls) logHandshakes(this.#tls, log);
-    this.#timer = setInterval(() => this.#dropLate(), Math.min(limits.head / 2, 5000));
+    this.#endChecks = checkEvery(Math.min(limits.head / 2, 5000), () => this.#dropLate());
     this.#acceptor = new Acceptor(listener, {
       most: options.most,
       serve: (connection, closed) => this.#serve(connection, closed),
@@ -87,7 +88,7 @@ export class HttpServer {
     }, STOP_WITHIN);
     while (this.#connections.size) await new Promise<void>((resolve) => this.#closed = resolve);
     clearTimeout(overdue);
-    clearInterval(this.#timer);
+    this.#endChecks();
   }
 
   /** Creates Node's HTTP server, which parses requests and has no socket of its own. */
