@@ -237,7 +237,6 @@ export class VtepAdmission implements VtepsPart {
   async #compare(tells: boolean): Promise<void> {
     const rules = this.#rules, interfaces = this.#wantedInterfaces, isNeeded = this.#needed.size > 0;
     const wanted = new Set(this.#needed.keys()).union(interfaces);
-    // What the agent itself has not written yet is no other program's change.
     const wasMade = this.#isMade && this.#interfaces.symmetricDifference(interfaces).size === 0;
     const found = await this.table.read(rules);
     const add = wanted.difference(found?.elements ?? new Set());
@@ -256,7 +255,9 @@ export class VtepAdmission implements VtepsPart {
       // The rules depend on these interfaces alone, and not every change of a route is told.
       this.#endReading ??= repeat(() => ROUTES_EVERY, () => this.options.underlay.check());
     }
-    if (!tells || !wasMade || (isSound && !add.size && !remove.size)) return;
+    // What the agent itself has not written yet is no other program's change.
+    const own = this.#next;
+    if (!tells || !wasMade || (isSound && add.isSubsetOf(own.add) && remove.isSubsetOf(own.remove))) return;
     const { counters, log } = this.context();
     counters.drifted++;
     counters.drift.inc({ op: "vxlan-rules" });
