@@ -130,6 +130,7 @@ export function removeNamespace(path: string): boolean {
 function removeIn(folder: number, name: string, path: string): boolean {
   const place = through(folder, name);
   // It may be mounted more than once, as by two processes that created it at the same time; all mounts are removed.
+  let isNoMount = false;
   for (;;) {
     let found;
     try {
@@ -143,6 +144,11 @@ function removeIn(folder: number, name: string, path: string): boolean {
     if (found.kind !== "namespace") throw new NamespaceError(path, reasons[found.kind]);
     if (libc.umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) === 0) continue;
     const code = errno();
+    if (code === EINVAL && !isNoMount) {
+      // Another process may have unmounted it just now, which a second look shows.
+      isNoMount = true;
+      continue;
+    }
     throw new SystemError(`unmount ${path}`, code, code === EINVAL ? "not a mount of a namespace" : "");
   }
   if (libc.unlink(place) === 0) return true;

@@ -27,6 +27,8 @@ export interface ProberPart {
    * UDP port say nothing about the network's. Creates the device where there is none.
    */
   answering(network: string): Promise<number | null>;
+  /** Removes its device where a network of this host has the same VNI, of which the kernel has one device only. */
+  giveWay(): Promise<void>;
   /** Looks at the way to a host at once; undefined for one that is not probed. @throws SystemError */
   examine(hostname: string): Promise<PathExamination | undefined>;
   /** The state of the paths to all peers. */

@@ -6,7 +6,10 @@ import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { until } from "../lab/until.ts";
 
-/** The revision that a host has published as applied to a network. */
+/**
+ * The revision that a host has published as applied to a network: that of the newest change of its endpoints. The store's newest
+ * revision may be that of a publication, which no host tells, so a change is told by what is above the revision from before it.
+ */
 async function told({ kv }: OverlayLab, network: string, host: string): Promise<number> {
   return Number(JSON.parse(await kv.get(`/sc-net/strand/applied/${network}/${host}`) ?? "{}").revision);
 }
@@ -16,7 +19,8 @@ const SOON = 1000;
 
 /**
  * Does `work` until it has taken less than {@link SOON} from its call of `begin` on. Where it has not, the machine must have been
- * busy: while etcd and the agents answer within a fifth of that, what hosts are to tell at once is never late.
+ * busy: while etcd, the agents and the kernel's one lock for devices answer within a fifth of that, and this thread is not held
+ * up for longer either, what hosts are to tell at once is never late.
  */
 async function soon(
   { kv, hosts }: OverlayLab,
@@ -28,6 +32,8 @@ async function soon(
     const requests = [
       () => kv.write({ "/strand-test": `${began}` }),
       ...hosts.map(({ api }) => () => api.status("/readyz")),
+      // It changes nothing, and waits for that lock as what attaches an endpoint does.
+      ...hosts.map(({ host }) => () => host.run(["ip", "link", "set", "lo", "up"])),
     ];
     await Promise.all([
       done,
@@ -35,8 +41,8 @@ async function soon(
         while (!over) {
           const sent = performance.now();
           await request();
-          slowest = Math.max(slowest, performance.now() - sent);
           await delay(50);
+          slowest = Math.max(slowest, performance.now() - sent - 50);
         }
       }),
     ]);
@@ -60,12 +66,16 @@ Deno.test("hosts publish what they have carried out", async (t) => {
       const containers = [];
       for (let i = 0; i < 12; i++) containers.push(await h1.container());
       const before = await lab.kv.revision(), began = performance.now();
-      for (const container of containers) await h1.attach(id, { container });
+      let beforeLast = before;
+      for (const container of containers) {
+        beforeLast = await lab.kv.revision();
+        await h1.attach(id, { container });
+      }
       const after = await lab.kv.revision();
       // It tells every other second, so more often on a machine that takes longer.
       const most = 18 + (performance.now() - began) / 2000;
       assert.ok(after - before <= most, `${after - before} revisions for 12 endpoints, ${most} at most`);
-      await until("all of it is told", async (see) => see(await told(lab, id, "h1")) >= after);
+      await until("all of it is told", async (see) => see(await told(lab, id, "h1")) > beforeLast);
     },
   );
 
@@ -131,10 +141,10 @@ Deno.test("hosts publish what they have carried out", async (t) => {
   await t.step("an agent that ends tells first what it has carried out", async () => {
     const { id } = await h1.api.createNetwork();
     await h1.attach(id);
+    const before = await lab.kv.revision();
     await h1.attach(id);
-    const revision = await lab.kv.revision();
     await h1.stop();
-    assert.ok(await told(lab, id, "h1") >= revision);
+    assert.ok(await told(lab, id, "h1") > before);
     await h1.start();
   });
 
@@ -145,18 +155,19 @@ Deno.test("hosts publish what they have carried out", async (t) => {
       await h1.attach(id);
       const { endpoint } = await h2.attach(id, { wait: "20s" });
       await h2.attach(id, { wait: "20s" });
-      const hasTold = (host: OverlayHost, revision: number) =>
-        until(`${host.name} has told that`, async (see) => see(await told(lab, id, host.name)) >= revision);
+      const hasTold = (host: OverlayHost, before: number) =>
+        until(`${host.name} has told that`, async (see) => see(await told(lab, id, host.name)) > before);
       await h1.stop();
+      const before = await lab.kv.revision();
       await h2.api.deleteEndpoint(endpoint.id);
-      const deleted = await lab.kv.revision();
-      await hasTold(h2, deleted);
+      await hasTold(h2, before);
       await h1.start();
-      await hasTold(h1, deleted);
+      await hasTold(h1, before);
       // Also what another host tells only when this one is back.
       await h1.kill();
-      await h2.api.deleteEndpoint((await h2.attach(id)).endpoint.id);
+      const { endpoint: another } = await h2.attach(id);
       const later = await lab.kv.revision();
+      await h2.api.deleteEndpoint(another.id);
       await h1.start();
       await Promise.all([h1, h2].map((host) => hasTold(host, later)));
     },

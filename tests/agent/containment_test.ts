@@ -138,7 +138,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
 
   await t.step("a network of SAND's or Docker's counts and drops nothing", async () => {
     await rules("accept");
-    assert.ok(await pings(db.container, far.address));
+    await reaches(db.container, far.address);
     assert.equal(await neighbour(db, far.address), far.endpoint.target_veth_mac);
     send(web, ...Object.values(spoofed));
     await seen(once);
@@ -153,7 +153,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
       return await neighbour(db, far.address) === own;
     });
     // By two tags of VLAN 0 it deceives a machine of another host, too.
-    assert.ok(await pings(far.container, GATEWAY));
+    await reaches(far.container, GATEWAY);
     await until("far is deceived", async () => {
       send(web, ...hidden);
       return await neighbour(far, GATEWAY) === own;
@@ -169,11 +169,11 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     await settings({ contain: true });
     await rules("drop");
     await db.container.run(["ip", "neigh", "flush", "all"]);
-    assert.ok(await pings(db.container, far.address));
+    await reaches(db.container, far.address);
     const before = await neighbour(db, far.address);
     assert.equal(before, far.endpoint.target_veth_mac);
     await far.container.run(["ip", "neigh", "flush", "all"]);
-    assert.ok(await pings(far.container, GATEWAY));
+    await reaches(far.container, GATEWAY);
     const [gateway, got1, got2] = [await neighbour(far, GATEWAY), await got(db), await got(far)];
     // A VLAN's tag does not get it past the rules.
     const inVlan = tagged(spoofed.arp, 0x81, 0, 0, 5);
@@ -184,11 +184,11 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     assert.notEqual(gateway, own);
     assert.equal(await neighbour(far, GATEWAY), gateway);
     assert.deepEqual([await got(db), await got(far)], [got1, got2]);
-    assert.ok(await pings(web.container, db.address));
+    await reaches(web.container, db.address);
     assert.equal(await neighbour(db, far.address), before);
     // Its own: answers, a probe, a client of DHCP, IPv6 between two ports.
-    assert.ok(await pings(web.container, far.address));
-    assert.ok(await pings(web.container, GATEWAY));
+    await reaches(web.container, far.address);
+    await reaches(web.container, GATEWAY);
     send(web, arp(own, ALL, [own, "0.0.0.0"], OTHER), arp(own, victim, [own, web.address], db.address));
     send(web, udp(ALL, own, "0.0.0.0", "255.255.255.255", [68, 67]));
     const { stdout } = await db.container.run(["ip", "-6", "-o", "address", "show", "scope", "link"]);
@@ -198,8 +198,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     await told(/agent_foreign_frames_total\{kind="mac",verdict="dropped"\} 1/);
     await told(/agent_foreign_frames_total\{kind="mac",verdict="counted"\} 1/);
     await told(/agent_foreign_frames_total\{kind="arp",verdict="dropped"\} 3/);
-    const status = await h1.strand(["status"]);
-    assert.match(status.stdout, /frames not their port's own .*1 mac dropped/);
+    await h1.saysInStatus(/frames not their port's own .*1 mac dropped/);
   });
 
   await t.step(
@@ -258,7 +257,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     const attacker = { container: vm.host, ...eth0 } as Attached,
       { "unknown-port": _, ...before } = await counted(h1, id);
     const gatewayOf = await neighbour(db, far.address);
-    assert.ok(await pings(db.container, web.address));
+    await reaches(db.container, web.address);
     const learned = await neighbour(db, web.address);
     // As itself, as a machine that is known at another port, and what else rules are for.
     const frames = [arp(OTHER_MAC, victim, [OTHER_MAC, web.address], db.address), ...Object.values(spoofed)];
@@ -266,39 +265,36 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     assert.equal(await pings(vm.host, db.address, ["-W", "1"]), false);
     assert.equal(await neighbour(db, web.address), learned);
     assert.equal(await neighbour(db, far.address), gatewayOf);
-    assert.ok(await pings(db.container, web.address));
+    await reaches(db.container, web.address);
     const more = await counted(h1, id), { "unknown-port": dropped = 0, ...others } = more;
     assert.ok(dropped >= frames.length + hidden.length + rogue.length + clients.length, `${dropped}`);
     assert.deepEqual({ ...others }, before);
-    const said = (what: RegExp) =>
-      until(`status says ${what}`, async (see) => what.test(see((await h1.strand(["status"])).stdout)));
-    await said(/port000077 is a port of network \S+ that another program has made: its frames are dropped/);
+    await h1.saysInStatus(
+      /port000077 is a port of network \S+ that another program has made: its frames are dropped/,
+    );
     await told(/agent_foreign_frames_total\{kind="unknown-port",verdict="dropped"\} [1-9]/);
     for (const overlay of [{ contain: false }, { contain: true, trusted: true }]) {
       await settings(overlay);
       await until("its machine is reached", () => pings(vm.host, db.address, ["-W", "1"]));
-      await said(/ports of other programs, not checked .*port000077 of /);
+      await h1.saysInStatus(/ports of other programs, not checked .*port000077 of /);
     }
     await settings({ contain: true });
     await rules("drop");
     assert.equal(await pings(vm.host, db.address, ["-W", "1"]), false);
     await vm.remove();
-    await until(
-      "status says no more",
-      async (see) => !see((await h1.strand(["status"])).stdout).includes("port000077"),
-    );
+    await h1.saysInStatus(/port000077/, false);
   });
 
   await t.step("a second address, as keepalived's, is dropped until the network is trusted", async () => {
     await web.container.run(["ip", "address", "add", `${OTHER}/24`, "dev", web.endpoint.target_veth_name]);
-    const isReached = () => pings(web.container, db.address, ["-I", OTHER]);
-    assert.equal(await isReached(), false);
+    const fromOther = ["-I", OTHER];
+    assert.equal(await pings(web.container, db.address, fromOther), false);
     await settings({ contain: true, trusted: true });
     await until(
       "the rules are gone",
       async () => !(await nft(h1, id, "list ruleset")).stdout.includes('spoofed" drop'),
     );
-    assert.ok(await isReached());
+    await reaches(web.container, db.address, fromOther);
   });
 
   await t.step(
@@ -331,10 +327,10 @@ Deno.test("what a port may send of an overlay network", async (t) => {
           return /name "arp-spoofed" (\w+)/.exec(stdout)?.[1] === verdict;
         });
         await far.container.run(["ip", "neigh", "flush", "all"]);
-        assert.ok(await pings(far.container, GATEWAY));
+        await reaches(far.container, GATEWAY);
         const gateway = await neighbour(far, GATEWAY), before = await got(far);
         send(web, ...bad);
-        assert.ok(await pings(web.container, far.address));
+        await reaches(web.container, far.address);
         assert.equal(await got(far), before);
         assert.equal(await neighbour(far, GATEWAY), gateway);
         assert.notEqual(gateway, own);
@@ -366,8 +362,7 @@ Deno.test("what a port may send of an overlay network", async (t) => {
     await h2.agent.line(/frames from ports are not checked/);
     const said = h2.agent.lines.filter((line) => line.includes("frames from ports are not checked"));
     assert.equal(said.length, 1, said.join("\n"));
-    const status = await h2.strand(["status"]);
-    assert.match(status.stdout, /containment is off: this kernel has no nf_tables for bridges/);
+    await h2.saysInStatus(/containment is off: this kernel has no nf_tables for bridges/);
     assert.equal((await h2.api.status("/readyz")).status, 200);
     await h2.api.deleteEndpoint(more.endpoint.id);
     await h2.stop();

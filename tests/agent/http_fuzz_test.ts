@@ -89,9 +89,13 @@ Deno.test(`${rounds} mutated requests over sockets: each is answered or closed, 
     for (let i = 0; i < n; i += 20) await Promise.all(Array.from({ length: 20 }, one));
   };
   await batch(rounds / 2);
-  const before = Deno.memoryUsage().rss;
-  await batch(rounds / 2);
-  const grown = (Deno.memoryUsage().rss - before) >> 20;
+  // A leak grows in every batch, and the heap of the garbage collector only now and then.
+  let grown = Infinity;
+  for (let batches = 0; batches < 3 && grown >= 100; batches++) {
+    const before = Deno.memoryUsage().rss;
+    await batch(rounds / 2);
+    grown = (Deno.memoryUsage().rss - before) >> 20;
+  }
   assert.equal(counts.get("HTTP/1.1 500"), undefined, server.lines.join(""));
   assert(counts.get("HTTP/1.1 200")! > 0 && counts.get("HTTP/1.1 400")! > 0, JSON.stringify([...counts]));
   assert.deepEqual(server.lines, []);

@@ -10,6 +10,20 @@ async function lossy(host: OverlayHost, verb: "-I" | "-D"): Promise<void> {
   await host.host.run(["iptables", verb, "OUTPUT", ...questions, "-j", "DROP"]);
 }
 
+/**
+ * Questions are lost from then on, and what the change makes etcd tell arrives: it waits in the agent's socket. An agent that hears
+ * nothing for some seconds would have closed its connection before.
+ */
+async function loseAfter(host: OverlayHost, change: () => Promise<unknown>): Promise<void> {
+  host.agent.signal("SIGSTOP");
+  try {
+    await change();
+    await lossy(host, "-I");
+  } finally {
+    host.agent.signal("SIGCONT");
+  }
+}
+
 Deno.test("questions to etcd that are lost", async (t) => {
   await using lab = await OverlayLab.started({ env: { STRAND_LOG_LEVEL: "debug" } });
   const h1 = lab.host(1);
@@ -24,8 +38,7 @@ Deno.test("questions to etcd that are lost", async (t) => {
       const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;
       assert.ok((await addresses()).includes(address));
 
-      await lossy(h1, "-I");
-      await lab.host(2).api.deleteEndpoint(endpoint.id, { force: true });
+      await loseAfter(h1, () => lab.host(2).api.deleteEndpoint(endpoint.id, { force: true }));
       const readyz = async () => (await h1.api.status("/readyz")).body;
       await until("it says so", async (see) => see(await readyz()).includes("could not be removed"));
       assert.ok(!(await readyz()).includes("set up"), await readyz());
@@ -54,8 +67,7 @@ Deno.test("questions to etcd that are lost", async (t) => {
       const after = await lab.kv.under("/sc-net/");
       const undeleted = [...before].filter(([key, value]) => after.get(key) !== value);
 
-      await lossy(h1, "-I");
-      await lab.kv.write(Object.fromEntries(undeleted));
+      await loseAfter(h1, () => lab.kv.write(Object.fromEntries(undeleted)));
       await h1.agent.line(/delayed until etcd is back/);
       await lossy(h1, "-D");
       const addresses = async () => (await container.run(["ip", "-4", "address"])).stdout;

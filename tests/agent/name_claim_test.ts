@@ -58,7 +58,7 @@ Deno.test("a name belongs to one agent at a time", async (t) => {
       const said = await holds(h3, /the name h1 is held by another agent since 20\S+ \(VTEP 10\.99\.0\.11/);
       assert.match(said, /PEER_HOSTNAME/);
       assert.match((await h3.api.status("/metrics")).body, /^agent_on_hold\S* 1$/m);
-      assert.match((await h3.strand(["status"])).stdout, /the name h1 is held by another agent since/);
+      await h3.saysInStatus(/the name h1 is held by another agent since/);
       await assert.rejects(h3.api.createNetwork(), /: 503 .*the name h1 is held/);
       await assert.rejects(h3.api.deleteEndpoint(a.endpoint.id), /: 503 .*the name h1 is held/);
       const release = await h3.strand(["agent", "release"]);

@@ -41,8 +41,7 @@ Deno.test("hosts find out that UDP 4789 or full-size packets do not pass between
       /h[13] does not answer over VXLAN: packets are dropped on the way/,
     );
     assert.equal((await h1.api.status("/readyz")).status, 200);
-    const status = await h1.strand(["status", "agent"]);
-    assert.match(status.stdout, /h2 does not answer over VXLAN[^]*let UDP 4789 pass/);
+    await h1.saysInStatus(/h2 does not answer over VXLAN[^]*let UDP 4789 pass/);
     await h2.host.run(["iptables", "-D", ...rule]);
     await reaches(1, [h1, "h2"], [h2, "h1"]);
     const lines = () => h1.agent.lines.filter((line) => /h2 .*over VXLAN/.test(line));

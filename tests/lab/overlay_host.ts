@@ -156,6 +156,19 @@ export class OverlayHost implements AsyncDisposable {
     return run(this.host.enter(strandCommand(args)), { env: this.env, mayFail: true });
   }
 
+  /**
+   * Resolves once `strand status` says what the pattern has, or says it no more where that is not expected. A look that the
+   * agent has not answered in time tells neither. @returns what it says then
+   */
+  async saysInStatus(pattern: RegExp, expect = true): Promise<string> {
+    let said = "";
+    await until(`status on ${this.name} ${expect ? "says" : "does not say"} ${pattern}`, async (see) => {
+      said = see((await this.strand(["status"])).stdout);
+      return /^agent +\S+ +(not )?ready/m.test(said) && pattern.test(said) === expect;
+    });
+    return said;
+  }
+
   async removeContainer(container: LabHost): Promise<void> {
     this.containers.splice(this.containers.indexOf(container), 1);
     await this.lab.remove(container);

@@ -87,12 +87,21 @@ export class Prober implements ProberPart {
     const isSame = this.context().view.network(network)?.vxlan_vni === PROBE_VNI;
     // Each tick tests once whether a network has this VNI, not for each of a thousand networks.
     if (isSame || !this.#device?.fits(this.options())) await this.#make(performance.now());
-    this.#told = this.#device !== undefined;
+    const answers = this.#device !== undefined;
+    // Where it has changed, the next tick has all networks publish it.
+    this.#told ??= answers;
     const isProbed = this.#isProbed(network);
     // The UDP port or MTU of the network may have changed since its peers were looked up.
     const mtu = isProbed ? this.#workers?.get(network)?.mtu : undefined;
     if (mtu !== this.#lookedUp.get(network)) this.#lookUpSoon();
-    return this.#told && isProbed ? PROBE_VNI : null;
+    return answers && isProbed ? PROBE_VNI : null;
+  }
+
+  /** @see {@link ProberPart.giveWay} */
+  async giveWay(): Promise<void> {
+    // One that is running may have begun before the network was known.
+    await this.#making;
+    if (this.#workers) await this.#make(performance.now());
   }
 
   /** The state of the paths to all peers. */

@@ -8,7 +8,7 @@ import { byNamespace, planDeactivate, supersededBy } from "../../overlay/endpoin
 import { hostVethName, vethOwners } from "../../overlay/faults.ts";
 import type { KernelOp } from "../../overlay/ops.ts";
 import { groupOps, isDestructive } from "../../overlay/op_groups.ts";
-import { type NetworkState, uplinkName } from "../../overlay/state.ts";
+import { type NetworkState, PROBE_VNI, uplinkName } from "../../overlay/state.ts";
 import type { EndpointChange } from "../../overlay/network_change.ts";
 import { isOfTables, unreadable } from "./unreadable.ts";
 import type { Announcer } from "./announcer.ts";
@@ -46,6 +46,8 @@ export interface FullParts {
  */
 export class FullComparison {
   readonly #targets: TargetNamespaces;
+  /** What other programs have changed and is not wholly repaired yet, as it was found: the repair may need several tries. */
+  #drift: readonly KernelOp[] = [];
 
   constructor(private readonly network: HostNetwork, private readonly parts: FullParts) {
     this.#targets = new TargetNamespaces(network, parts.problems);
@@ -124,12 +126,16 @@ export class FullComparison {
 
     if (ops.some(({ op }) => op === "namespace-remove")) await network.context.ports.leave(networkId);
     const { network: shared, veths } = groupOps(ops, unknown);
+    if (drifted) this.#drift = [...shared, ...[...veths.values()].flat()];
     const ids = new Map([...network.endpoints].map(({ id, record }) => [record.overlay_veth_name, id]));
     for (const [name, { id }] of vethOwners(network.endpoints)) ids.set(name, id);
     // Removals come first, because a veth that is made may have the name of one that goes.
     for (const [name, own] of veths) if (!desired?.veths.has(name)) await applier.apply(own);
     if (shared.some(({ op }) => op === "uplink-add")) {
       await network.context.egress.prepareForwarding(networkId);
+    }
+    if (shared.some((op) => op.op === "vxlan-add" && op.vxlan.vni === PROBE_VNI)) {
+      await network.context.prober.giveWay();
     }
     await applier.apply(shared);
     for (const [address, mac] of shared.flatMap((op) => op.op === "arp-set" ? [...op.entries] : [])) {
@@ -141,8 +147,8 @@ export class FullComparison {
       const id = ids.get(name) ?? name;
       if (desired?.veths.has(name)) await applier.forOne(id, () => applier.apply(own, view.endpoint(id)));
     }
-    const done = [...shared, ...[...veths.values()].flat()];
-    if (drifted && done.length) this.#reportDrift(done);
+    if (this.#drift.length) this.#reportDrift(this.#drift);
+    this.#drift = [];
     // What was missing has been added; the removals are tried again.
     if (away) {
       const message = `what is no longer in etcd could not be removed: ${away.message}`;
