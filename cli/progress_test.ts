@@ -15,7 +15,10 @@ Deno.test("withProgress() shows a terminal what takes longer than a second, and 
   const terminal = screen(true);
   const work = terminal.first.then(() => 42);
   assert.equal(await withProgress("applying", terminal, work), 42);
-  assert.deepEqual(terminal.written, ["\r\x1b[Kapplying… 1 s", "\r\x1b[K"]);
+  const [shown, ...rest] = terminal.written;
+  // A busy machine may write it later than after a second.
+  assert.match(shown ?? "", /^\r\x1b\[Kapplying… [1-9]\d* s$/);
+  assert.deepEqual(rest, ["\r\x1b[K"]);
 });
 
 Deno.test("withProgress() is silent for what is quick, and where there is no terminal", async () => {

@@ -24,11 +24,11 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
   await tell.step("strand apply examples/blue.yml", () => demo.strand("apply", spec));
   await tell.step(
     `${one.name}: strand attach blue --ns … --name web`,
-    () => one.strand("attach", "blue", "--ns", web.path, "--name", "web", "--wait"),
+    () => demo.eventually(() => one.strand("attach", "blue", "--ns", web.path, "--name", "web", "--wait")),
   );
   await tell.step(
     `${two.name}: strand attach blue --device ${DEVICE}`,
-    () => two.strand("attach", "blue", "--device", DEVICE),
+    () => demo.eventually(() => two.strand("attach", "blue", "--device", DEVICE)),
   );
   await tell.step(`${DB.name} (${DB.mac}), behind ${DEVICE}, takes a lease by DHCP`, async () => {
     const got = await demo.takeLease(db);
@@ -58,11 +58,12 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
   }
   await tell.step(
     `${one.name}: strand explain blue web ${DB.name}`,
-    async () => {
-      // The way back is as long as the way there, and is left out.
-      const [network, there] = (await one.strand("explain", "blue", "web", DB.name)).split("\n\n");
-      return `${network}\n${there}\n…`;
-    },
+    () =>
+      demo.eventually(async () => {
+        // The way back is as long as the way there, and is left out.
+        const [network, there] = (await one.strand("explain", "blue", "web", DB.name)).split("\n\n");
+        return `${network}\n${there}\n…`;
+      }),
   );
   await tell.step("strand get endpoints blue", () =>
     demo.eventually(async () => {
@@ -76,7 +77,7 @@ export async function playBlue(demo: Demo, tell: Narrator): Promise<void> {
 /** A container claims the other machine's address in ARP: its port drops that, and the other machine is reached as before. */
 async function playContainment(demo: Demo, tell: Narrator): Promise<void> {
   const [one] = demo.hosts, { web, rogue } = demo;
-  const { problems } = JSON.parse(await one.request("/readyz")) as Report;
+  const { problems } = JSON.parse(await demo.eventually(() => one.request("/readyz"))) as Report;
   const lacking = problems.find(({ what }) => what.startsWith("containment is off"));
   if (lacking) return tell.step("containment is not shown", () => Promise.resolve(lacking.what));
 

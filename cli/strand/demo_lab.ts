@@ -3,7 +3,7 @@
  * and on these the container and the device of examples/blue.yml.
  */
 import { delay } from "../../services/common/async.ts";
-import { DemoHost, UNDERLAY } from "./demo_overlay.ts";
+import { DemoHost, ENDING, STARTING, UNDERLAY } from "./demo_overlay.ts";
 import { DemoPage } from "./demo_page.ts";
 import { Lab, type LabHost } from "./lab.ts";
 import type { Process } from "./process.ts";
@@ -29,7 +29,8 @@ export const DEVICE = "vm0";
 /** The URL at which the agents find etcd. */
 const STORE = `${UNDERLAY}1`;
 
-const PATIENCE = 30_000;
+/** How long a lease, or the success of a command, is waited for on a busy machine, in ms: udhcpc begins again within it. */
+const PATIENCE = 60_000;
 
 /** Hosts and processes of a demo that runs; all of it is gone when it is disposed of. */
 export class Demo implements AsyncDisposable {
@@ -59,9 +60,9 @@ export class Demo implements AsyncDisposable {
 
   /** Resolves when that service is ready, and says after how long. */
   async ready(name: string): Promise<string> {
-    const line = await this.services.line(new RegExp(`"ready":"${name}"`), PATIENCE).catch(() => {
+    const line = await this.services.line(new RegExp(`"ready":"${name}"`), STARTING).catch(() => {
       throw new Error(
-        this.services.alive ? `it was not ready within ${PATIENCE / 1000} s` : "the services ended",
+        this.services.alive ? `it was not ready within ${STARTING / 1000} s` : "the services ended",
       );
     });
     const { ms } = JSON.parse(line) as { ms: number };
@@ -109,7 +110,7 @@ export class Demo implements AsyncDisposable {
 
   /** Starts what answers {@link reach} where there is no ping. */
   async serve(host: LabHost, name: string): Promise<void> {
-    await host.strand(["demo", "serve", name]).line(/^serving$/, PATIENCE);
+    await host.strand(["demo", "serve", name]).line(/^serving$/, STARTING);
   }
 
   /** Has one container reach an address; resolves to how long that took. */
@@ -127,7 +128,8 @@ export class Demo implements AsyncDisposable {
       try {
         return await act();
       } catch (error) {
-        if (this.over || Date.now() > until) throw error;
+        const runs = [this.services, ...this.hosts].every(({ alive }) => alive);
+        if (this.over || !runs || Date.now() > until) throw error;
         await delay(100);
       }
     }
@@ -181,7 +183,7 @@ export async function startDemo(withPage: boolean): Promise<Demo> {
     onLine: (line) => void log.writeSync(new TextEncoder().encode(line + "\n")),
   });
   stack.defer(async () => {
-    await Promise.all([services, ...hosts].map((process) => process.stop()));
+    await Promise.all([services.stop("SIGTERM", ENDING), ...hosts.map((host) => host.stop())]);
     log.close();
   });
   const tools = {

@@ -6,7 +6,11 @@ import { strandCommand } from "./program.ts";
 /** The prefix of the underlay's addresses, to which each host adds a number. */
 export const UNDERLAY = "10.99.0.";
 
-const PATIENCE = 30_000;
+/** How long a process may take to start on a busy machine, in ms. A process that ends is not waited for. */
+export const STARTING = 120_000;
+
+/** How long a process may take to end, in ms: `strand up` gives its services some seconds to end, and then etcd some more. */
+export const ENDING = 30_000;
 
 export interface OverlayHostOptions {
   readonly lab: Lab;
@@ -88,7 +92,7 @@ export class DemoHost {
   /** Resolves when both are ready, and says after how long. */
   async ready(): Promise<string> {
     const { agent, gatewayd } = this.started();
-    const lines = await Promise.all([agent, gatewayd].map((one) => one.line(/"msg":"started"/, PATIENCE)));
+    const lines = await Promise.all([agent, gatewayd].map((one) => one.line(/"msg":"started"/, STARTING)));
     const times = lines.map((line) => (JSON.parse(line) as { time: number }).time);
     return `${Math.max(...times) - this.began} ms after their start`;
   }
@@ -99,6 +103,12 @@ export class DemoHost {
     return Promise.race([agent.ended, gatewayd.ended]);
   }
 
+  /** False when the agent or gatewayd has ended. */
+  get alive(): boolean {
+    const { agent, gatewayd } = this.processes ?? {};
+    return agent?.alive !== false && gatewayd?.alive !== false;
+  }
+
   /** Starts what answers in the container. */
   serve(): void {
     const { name, host } = this.container;
@@ -107,7 +117,7 @@ export class DemoHost {
 
   /** Resolves when it answers. */
   async serving(): Promise<void> {
-    await this.server?.line(/^serving$/, PATIENCE);
+    await this.server?.line(/^serving$/, STARTING);
   }
 
   /** Runs `strand ARGS` here, about what is attached, and returns what it prints. */
@@ -143,7 +153,8 @@ export class DemoHost {
 
   /** Ends both; the agent leaves its networks as they are. */
   async stop(): Promise<void> {
-    await Promise.all([this.processes?.gatewayd.stop(), this.processes?.agent.stop()]);
+    const { agent, gatewayd } = this.processes ?? {};
+    await Promise.all([gatewayd, agent].map((one) => one?.stop("SIGTERM", ENDING)));
   }
 
   private started() {

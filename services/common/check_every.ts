@@ -3,8 +3,8 @@
 /**
  * Calls `check` every `ms` milliseconds, until the returned function is called.
  *
- * Where the process was stopped or busy for longer than that, what its peers sent meanwhile has not been read yet, and a check would
- * blame them for the time: it is left out then, but never twice in a row, so that a busy process has its limits too.
+ * Where the process was stopped or busy for longer than that, what its peers sent meanwhile has not been read yet, and a check
+ * would blame them for the time: it is left out then, but never twice in a row, so that a busy process has its limits too.
  */
 export function checkEvery(ms: number, check: () => void): () => void {
   let due = performance.now() + ms, isLeftOut = false;

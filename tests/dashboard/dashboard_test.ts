@@ -51,15 +51,16 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
 
   await t.step("the first page says what is wrong and what to do", async () => {
     let health: Json = {};
-    await until("a host without an agent is reported", async (see) => {
+    let etcd: Json = {};
+    // On a busy machine etcd may answer late, and is not ready for a moment then.
+    await until("a host without an agent is reported, and etcd and the dashboard are ready", async (see) => {
       health = see(await lab.json("/"));
-      return JSON.stringify(health["problems"]).includes("its agent does not run");
+      const { rows } = health["services"] as { rows: Json[] };
+      etcd = rows.find(({ service }) => service === "etcd") ?? {};
+      return JSON.stringify(health["problems"]).includes("its agent does not run") &&
+        etcd["ready"] === true && rows.some(({ service, ready }) => service === "dashboard" && ready);
     });
-    const services = (health["services"] as { rows: Json[] }).rows;
-    const etcd = services.find(({ service }) => service === "etcd");
-    assert.equal(etcd?.["ready"], true);
-    assert.match(String(etcd?.["version"]), /^3\./);
-    assert.ok(services.some(({ service, ready }) => service === "dashboard" && ready));
+    assert.match(String(etcd["version"]), /^3\./);
     assert.deepEqual(health["counts"], { networks: 3, machines: 6, leases: 2, hosts: 2 });
     const page = await lab.page("/");
     assert.match(page, /its agent does not run, or cannot reach etcd: 1 endpoints stay as they are/);
@@ -122,7 +123,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     );
     const page = await lab.page("/networks/blue");
     assert.match(page, /<li class="leased" title="10\.0\.0\.2 leased/);
-    assert.match(page, /<h2 id="title-leases">Leases .*?(59 min|1 h)/s);
+    assert.match(page, /<h2 id="title-leases">Leases .*?(5\d min|1 h)/s);
     assert.match(page, /<dt>leaseduration<\/dt><dd>14400 s<\/dd>/);
     assert.match(await lab.page("/networks/wide"), /No address is in use\./);
     assert.deepEqual((await lab.json("/networks/nowhere", 404))["error"], 'there is no network "nowhere"');
@@ -304,7 +305,7 @@ Deno.test("the dashboard shows networks, hosts and machines, as pages and as JSO
     await lab.apply(
       "kind: MemberList\nnet: mini\nlist:\n- {mac: 00:00:11:11:00:03, name: foxtrot.mini.net}\n",
     );
-    await first.has(/event: changed\ndata: \["network:mini"/);
+    await first.has(/event: changed\ndata: \[[^\n]*"network:mini"/);
     await lab.write({ "/sc-net/strand/names/host3": claim });
     await first.has(/data: \[[^\n]*"hosts"/);
     await lab.write({ [`/sc-net/strand/applied/${blue}/host1`]: { revision: 3 } });

@@ -28,6 +28,13 @@ globalThis.inPage = {
   seen() {
     return performance.getEntriesByName("first-contentful-paint")[0]?.startTime;
   },
+  /** Resolves when the page does not fetch itself again, after ten seconds in any case. */
+  async settled() {
+    const end = performance.now() + 10_000, busy = ".htmx-request, .htmx-swapping, .htmx-settling";
+    while (document.querySelector(busy) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  },
   /** What axe finds, a line for each kind of trouble and element. */
   async findings(options) {
     const { violations } = await axe.run(document, { resultTypes: ["violations"], ...options });

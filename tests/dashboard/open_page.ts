@@ -13,6 +13,8 @@ import { applied } from "./sample.ts";
 const HOUR = 3600, FIRST = 300, CONCERNS = 8;
 /** The dashboard itself is asked for so many of the refreshes; the others get its last answer again, with another revision. */
 const ASKED = 20;
+/** How often a page that has grown is looked at. */
+const LOOKS = 5;
 /** Minutes that a page is open, in place of messages by themselves. */
 export const openMinutes = Number(Deno.env.get("STRAND_OPEN_PAGE_MINUTES") ?? 0);
 
@@ -31,11 +33,17 @@ async function sizeOf({ devtools }: PageInBrowser): Promise<Size> {
   return { heap, nodes, listeners };
 }
 
-function hasNotGrown(before: Size, after: Size): void {
-  const said = `${JSON.stringify(before)}, then ${JSON.stringify(after)}`;
-  assert.ok(after.nodes <= before.nodes * 1.05, said);
-  assert.ok(after.listeners <= before.listeners + 2, said);
-  assert.ok(after.heap <= before.heap * 1.1, said);
+/** Asserts that the page does not keep more than before, whose size was `after` when it was looked at. */
+async function hasNotGrown(before: Size, after: Size, browser: PageInBrowser): Promise<void> {
+  const sizes = [before, after];
+  const isLarger = ({ nodes, listeners, heap }: Size) =>
+    nodes > before.nodes * 1.05 || listeners > before.listeners + 2 || heap > before.heap * 1.1;
+  // A page that is fetching itself again has two contents for a moment. A leak is there at each look.
+  while (isLarger(after)) {
+    assert.ok(sizes.length <= LOOKS, sizes.map((size) => JSON.stringify(size)).join(", then "));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    sizes.push(after = await sizeOf(browser));
+  }
 }
 
 /** Between the browser and the dashboard: passes on what is asked for, and writes the stream of events itself. */
@@ -118,13 +126,17 @@ export async function anHoursMessages(lab: DashboardLab, browser: PageInBrowser)
         Promise.reject(new Error(`message ${sent} has not made the page fetch itself again`));
       if (concerns) await deadline(answered, 60_000, late);
     }
-    await page.getByText(`Revision ${between.refreshed} of etcd`).waitFor();
+    // The page also fetches itself again by the clock, and shows another revision then.
+    await until("the page shows what it was answered last", async (see) => {
+      const [shown] = /Revision \d+ of etcd/.exec(await page.locator("#main").innerText()) ?? [];
+      return see(shown) === `Revision ${between.refreshed} of etcd`;
+    });
     return await sizeOf(browser);
   };
   const before = await upTo(FIRST), after = await upTo(HOUR);
   assert.ok(between.refreshed >= HOUR / CONCERNS, `${between.refreshed} of ${HOUR / CONCERNS} refreshes`);
   assert.equal(between.streams, 1, "it has one stream of events");
-  hasNotGrown(before, after);
+  await hasNotGrown(before, after, browser);
   await page.goto("about:blank");
   browser.clean("an hour's messages", new RegExp(`^${between.base}/\\S* is asked for$`));
 }
@@ -170,7 +182,7 @@ export async function openForMinutes(
   }
   const after = await sizeOf(browser);
   await say(after);
-  if (before) hasNotGrown(before, after);
+  if (before) await hasNotGrown(before, after, browser);
   const now = await memoryOf(lab.dashboard.pid);
   assert.ok(!memory || now < memory * 1.3, `the dashboard had ${memory} KiB, and has ${now}`);
   await page.goto("about:blank");

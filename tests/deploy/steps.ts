@@ -19,6 +19,19 @@ export async function step(t: Deno.TestContext, name: string, fn: () => Promise<
   assert.ok(await t.step(name, fn), "the steps after it are left out");
 }
 
+/**
+ * Waits until `strand status ARGS` says that all is well and a shell's condition holds for what it prints, its input. On a busy
+ * machine a service may answer later than it is waited for.
+ */
+export async function status(machine: Machine, args: string, condition: string): Promise<void> {
+  const command = `strand status ${args}`.trim();
+  try {
+    await machine.until(command, `said=$(${command} 2>&1) && echo "$said" | ${condition}`);
+  } catch (error) {
+    throw new Error(`${messageOf(error)}:\n${await machine.sh(`${command} 2>&1 || true`)}`);
+  }
+}
+
 /** Waits until these services are ready there, as they tell systemd, and nothing is wrong with them. */
 export async function ready(machine: Machine, ...services: string[]): Promise<void> {
   const units = services.map((name) => `strand-${name}`);

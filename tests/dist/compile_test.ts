@@ -104,7 +104,12 @@ Deno.test("compile: the same each time, and what is put behind the stub is all t
           until grep -q 'every service is ready' up.log; do kill -0 $up || { cat up.log >&2; exit 1; }; sleep 0.1; done
           cat ${PLACE}/examples/mini.yml | nex apply -
           nexc get members mini
-          dig +short @127.0.0.1 whiskey.mini.net
+          for look in $(seq 100); do
+            address=$(dig +short @127.0.0.1 whiskey.mini.net) || true
+            [ "$address" != 10.0.0.10 ] || break
+            sleep 0.3
+          done
+          echo "$address"
           sand-agent-cli --help | head -n 1
           CNI_COMMAND=VERSION strand </dev/null | grep -c cniVersion
           kill $up; wait $up`,

@@ -55,8 +55,10 @@ export async function composeSession(docker: Docker): Promise<void> {
       ["10.0.0.5", ["-x", "10.0.0.10"], "whiskey.lan.example."],
     ] as const
   ) {
-    const { stdout } = await client.run(["dig", "+short", `@${server}`, ...question]);
-    assert.equal(stdout.trim(), answer);
+    await until(`${server} answers ${answer}`, async (see) => {
+      const { stdout } = await client.run(["dig", "+short", `@${server}`, ...question], { mayFail: true });
+      return see(stdout).trim() === answer;
+    });
   }
 
   const created = await inside("agent", ["sand-agent-cli", "network-create", "--name", "blue"]);

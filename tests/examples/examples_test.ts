@@ -7,6 +7,7 @@ import { certificates } from "../lab/certificates.ts";
 import { Process, run, strandCommand } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import { keptBetweenRuns } from "../lab/shared.ts";
+import { until } from "../lab/until.ts";
 import { block, blocksOf, localExec, RestObject } from "./terraform.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -67,8 +68,10 @@ Deno.test("the programs of examples/", async (t) => {
       `${language}: networks, a namespace in one of them, and its address, by the agent's API`,
       async () => {
         const container = await one.container();
-        const networks = await said(...agent, http, "networks");
-        assert.match(networks, /^blue 10\.0\.0\.0\/24 [0-9a-f-]{36}$/);
+        // The agent learns of it after nexd has answered.
+        await until("the network is known", async (see) => {
+          return /^blue 10\.0\.0\.0\/24 [0-9a-f-]{36}$/.test(see(await said(...agent, http, "networks")));
+        });
         const made = await said(...agent, unix, "attach", "blue", container.path, language);
         assert.match(made, /^10\.0\.0\.\d+\/24 created$/);
         const again = await said(...agent, http, "attach", "blue", container.path, language);

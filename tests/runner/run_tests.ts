@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { repeat } from "../../services/common/async.ts";
+import { delay, repeat } from "../../services/common/async.ts";
 import { messageOf, Refusal } from "../../services/common/refusal.ts";
 import { UsageError } from "../../services/common/usage.ts";
 import { linesOf } from "../../cli/strand/process.ts";
@@ -95,8 +95,20 @@ export async function main(args: string[]): Promise<number> {
   try {
     return await runAll(selected, filter, times);
   } finally {
-    for (const folder of [shared, program]) if (folder) await Deno.remove(folder, { recursive: true });
+    for (const folder of [shared, program]) if (folder) await remove(folder);
     Deno.removeSignalListener("SIGTERM", stop);
+  }
+}
+
+/** Removes a folder with what is in it. A process that a test has left may write into it for a moment yet. */
+async function remove(folder: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await Deno.remove(folder, { recursive: true });
+    } catch (error) {
+      if (!/not empty/i.test(messageOf(error)) || tries === 10) throw error;
+      await delay(200);
+    }
   }
 }
 

@@ -5,6 +5,9 @@ import { Lab, type LabHost, type Process, run, strandCommand } from "../lab/host
 import { NotifySocket } from "../lab/notify_socket.ts";
 import { until } from "../lab/until.ts";
 
+/** After so many ms systemd is told of readiness in any case. */
+const LONGEST_START = 30_000;
+
 interface Up extends AsyncDisposable {
   readonly host: LabHost;
   readonly process: Process;
@@ -71,11 +74,12 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
   const directory = await Deno.makeTempDir();
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(directory, { recursive: true }));
-  const manager = stack.use(await NotifySocket.bound(`${directory}/notify`));
+  const manager = stack.use(await NotifySocket.bound(`${directory}/notify`)), began = performance.now();
   const machine = stack.use(await up({ NOTIFY_SOCKET: `${directory}/notify` }));
   const { host, process } = machine;
-  const first = await manager.until(/READY=1/);
+  const first = await manager.until(/READY=1/), took = performance.now() - began;
   assert.match(first[0]?.text ?? "", /^STATUS=not ready/);
+  await manager.until(/STATUS=ready/);
   await until("status says that all is well", async (see) => see(await machine.status()).ok);
 
   Deno.kill(pidOf(machine, "nexd"), "SIGKILL");
@@ -86,7 +90,10 @@ Deno.test("strand up: what dies is started again, status says so, and SIGTERM en
 
   process.signal("SIGTERM");
   const told = await manager.until(/STOPPING=1/), texts = told.map(({ text }) => text);
-  assert.deepEqual(texts.filter((text) => text.includes("READY=1")), ["READY=1\nSTATUS=ready"]);
+  const [ready = "", ...others] = texts.filter((text) => text.includes("READY=1"));
+  assert.deepEqual(others, []);
+  // A start that takes longer may be told of with what is lacking.
+  if (took < LONGEST_START) assert.equal(ready, "READY=1\nSTATUS=ready");
   assert.equal(texts.at(-1), "STOPPING=1\nSTATUS=stopping");
   // What a service says in this one's name would count where NotifyAccess=all.
   assert.equal(new Set(told.map(({ pid }) => pid)).size, 1);
@@ -131,15 +138,22 @@ Deno.test("strand up: every service; clients that dhcpd did not answer are liste
     "strand status dhcpd lists the clients that were not answered because they are not known",
     async () => {
       const client = await machine.client(mac);
-      const replies = await scapy(client, Array(2).fill({ type: "discover", mac, silent: true }));
-      assert.deepEqual(replies, [null, null]);
+      let sent = 0;
+      // On a busy machine a message may wait for long, and dhcpd drops it then.
+      await until("it is listed with how often it asked", async (see) => {
+        const replies = await scapy(client, Array(2).fill({ type: "discover", mac, silent: true }));
+        assert.deepEqual(replies, [null, null]);
+        sent += 2;
+        const status = strandCommand(["status", "dhcpd"]);
+        const { code, stdout } = await host.run(status, { env: machine.env, mayFail: true });
+        const [, times] =
+          /\n +unknown client 00:00:77:00:00:01 +on eth0, (\d+) times, \d+ s ago: no member, and in no macrange\n/
+            .exec(see(stdout)) ?? [];
+        assert.ok(!(Number(times) > sent), `${sent} were sent: ${stdout}`);
+        return code === 0 && Number(times) > 1;
+      });
       await process.line(
         /"mac":"00:00:77:00:00:01","link":"eth0","msg":"an unknown client: no member, and in no macrange"/,
-      );
-      const { stdout } = await host.run(strandCommand(["status", "dhcpd"]), { env: machine.env });
-      assert.match(
-        stdout,
-        /\n +unknown client 00:00:77:00:00:01 +on eth0, 2 times, \d+ s ago: no member, and in no macrange\n/,
       );
     },
   );

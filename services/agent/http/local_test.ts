@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../../tests/lab/until.ts";
 import type { AttachmentsApi } from "../api.ts";
 import { listenLocally } from "./local.ts";
 import { endpoint, fakeApi, NETWORK, network, testServer } from "./testing.ts";
@@ -98,6 +99,12 @@ Deno.test("the Unix socket has the whole API and attachments, for root alone; TC
   const listener = Deno.listen({ transport: "unix", path: `${directory}/dead.sock` });
   Deno.renameSync(`${directory}/dead.sock`, path);
   listener.close();
+  // A process that another test starts at the moment may hold the listener a little longer.
+  await until("nothing listens there", () =>
+    Deno.connect({ transport: "unix", path }).then(
+      (connection) => (connection.close(), false),
+      (error) => error instanceof Deno.errors.ConnectionRefused,
+    ));
   await (await testServer(fakeApi(), { local })).close();
   Deno.writeTextFileSync(path, "a letter");
   await assert.rejects(testServer(fakeApi(), { local }), /something that is no socket is there/);

@@ -29,12 +29,14 @@ export interface MovesOptions {
   readonly arrive: (arrival: MachineArrival, from: OverlayEndpoint) => Promise<boolean>;
   /** True where the port names the machine. */
   readonly isNamed: (stranger: UnknownMac) => boolean;
+  /** A monotonic clock in milliseconds. */
+  readonly now?: () => number;
 }
 
 interface MoveAttempt {
   readonly stranger: UnknownMac;
   running: boolean;
-  /** By performance.now(). */
+  /** By the clock. */
   seen: number;
   next: number;
   pause: number;
@@ -46,6 +48,7 @@ interface MoveAttempt {
 export class MachineMoves {
   readonly #context: () => Context;
   readonly #options: MovesOptions;
+  readonly #now: () => number;
   /** By network, MAC and port. */
   readonly #tries = new Map<string, MoveAttempt>();
   readonly #looked = new Map<string, Promise<MachineAt>>();
@@ -53,6 +56,7 @@ export class MachineMoves {
   constructor(context: () => Context, options: MovesOptions) {
     this.#context = context;
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   /** A sentence for each machine that sends at a port of this host, and was not taken in there. */
@@ -76,7 +80,7 @@ export class MachineMoves {
     // A machine without an endpoint asks for an address first. One that is here is about to be known at its port.
     if (!holder || storeGuard.hold) return;
     if (holder.host === hostname && holder.record.strand_port === port) return;
-    const key = `${network} ${mac} ${port}`, now = performance.now(), known = this.#tries.get(key);
+    const key = `${network} ${mac} ${port}`, now = this.#now(), known = this.#tries.get(key);
     if (known) known.seen = now;
     if (known && (known.running || now < known.next)) return;
     this.#forget();
@@ -104,7 +108,7 @@ export class MachineMoves {
     if (attempt.why === undefined) log.warn({ network }, sentence);
     attempt.why = sentence;
     attempt.running = false;
-    attempt.next = performance.now() + attempt.pause;
+    attempt.next = this.#now() + attempt.pause;
     attempt.pause = Math.min(attempt.pause * 2, LONGEST_PAUSE);
     this.#context().counters.moves.inc({ result: "refused" });
   }
@@ -152,7 +156,7 @@ export class MachineMoves {
   }
 
   #forget(): void {
-    const { view } = this.#context(), before = performance.now() - KEPT;
+    const { view } = this.#context(), before = this.#now() - KEPT;
     for (const [key, { running, seen, stranger: { network, mac } }] of this.#tries) {
       const isClaimed = view.space(network).holdersOfMac(macNumber(mac)).length > 0;
       if (!running && (seen < before || !isClaimed)) this.#tries.delete(key);

@@ -29,6 +29,7 @@ function setUp() {
   const counters = {
     moves: { inc: ({ result }: { result: string }) => counts[result] = (counts[result] ?? 0) + 1 },
   };
+  const clock = { now: 0 };
   const context = { view: it.view, log, counters, host: { hostname: "h1" }, storeGuard: { hold: undefined } };
   const moves = new MachineMoves(() => context as unknown as Context, {
     requestMachine: ({ mac }) => {
@@ -38,9 +39,10 @@ function setUp() {
     },
     arrive: ({ mac, port, named }) => Promise.resolve(arrived.push(`${mac} ${port} ${named}`) > 0),
     isNamed: ({ mac }) => named.has(mac),
+    now: () => clock.now,
   });
   const seen = (n: number, port = "tap1") => moves.seen({ network: id, port, mac: mac(n) });
-  return { ...it, put, moves, seen, requests, arrived, named, counts, lines };
+  return { ...it, put, moves, seen, requests, arrived, named, counts, lines, clock };
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -81,6 +83,9 @@ Deno.test("a machine that is still there, a container, and a host that does not 
   );
   assert.match(silent ?? "", /the agent of h2 does not say whether it is there$/);
   assert.equal(it.lines.filter((line) => line.includes("is not taken in")).length, 3);
+  it.clock.now += 500;
+  for (const n of [5, 6, 7]) it.seen(n);
+  assert.deepEqual(it.requests.slice(2).map(({ mac }) => mac), [mac(5), mac(7)]);
 });
 
 Deno.test("a machine that its port names is taken in without a question, and no port has many looked for at a time", async () => {

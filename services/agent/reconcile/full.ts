@@ -46,7 +46,7 @@ export interface FullParts {
  */
 export class FullComparison {
   readonly #targets: TargetNamespaces;
-  /** What other programs have changed and is not wholly repaired yet, as it was found: the repair may need several tries. */
+  /** The changes of other programs that are not wholly repaired yet, as they were found: a repair may need several tries. */
   #drift: readonly KernelOp[] = [];
 
   constructor(private readonly network: HostNetwork, private readonly parts: FullParts) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../../tests/lab/until.ts";
 import { SandKeys } from "../../store/sand_keys.ts";
 import { type RepairsRecord, sandSchema } from "../../store/sand_records.ts";
 import type { CommitOutcome, Plan } from "../../store/types.ts";
@@ -27,13 +28,9 @@ function lab() {
   const repairs = new Repairs(store, "host1", lease, pauses, () => state.now);
   const looked = async () => {
     const before = state.looks;
-    await until(() => state.looks > before + 2);
+    await until("it has looked", () => state.looks > before + 2);
   };
   return { repairs, written, state, looked, [Symbol.asyncDispose]: () => repairs.close() };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 Deno.test("repairs are published together, by network, and nothing is written while nothing is repaired", async () => {
@@ -41,7 +38,7 @@ Deno.test("repairs are published together, by network, and nothing is written wh
   for (let i = 0; i < 100; i++) it.repairs.add("n1", new Map([["fdb-set", 2], ["arp-set", 1]]));
   it.state.now += 60_000;
   it.repairs.add("n2", new Map([["veth-set", 1]]));
-  await until(() => it.written.length === 1);
+  await until("they are published", () => it.written.length === 1);
   assert.deepEqual(it.written[0], {
     lease: 7n,
     value: {
@@ -65,11 +62,11 @@ Deno.test("repairs are published again when etcd is back, and when the agent has
   it.repairs.add("n1", new Map([["fdb-set", 2]]));
   await it.looked();
   it.state.fails = false;
-  await until(() => it.written.length === 1);
+  await until("they are published", () => it.written.length === 1);
   it.state.lease = undefined;
   await it.looked();
   it.state.lease = 8n;
-  await until(() => it.written.length === 2);
+  await until("they are published", () => it.written.length === 2);
   assert.deepEqual(it.written.map(({ lease }) => lease), [7n, 8n]);
 });
 
@@ -77,7 +74,7 @@ Deno.test("of many networks those that were repaired last are published", async 
   await using it = lab();
   for (let i = 0; i < 1000; i++) it.repairs.add(`n${i}`, new Map([["fdb-set", 1]]));
   it.repairs.add("n970", new Map([["fdb-set", 1]]));
-  await until(() => it.written.length === 1);
+  await until("they are published", () => it.written.length === 1);
   const networks = it.written[0]?.value.networks ?? [];
   assert.equal(networks.length, MOST_NETWORKS);
   assert.deepEqual(networks.slice(0, 2).map(({ id, times }) => [id, times]), [["n970", 2], ["n999", 1]]);
