@@ -17,6 +17,7 @@ Deno.test("withProgress() shows a terminal what takes longer than a second, and 
   assert.equal(await withProgress("applying", terminal, work), 42);
   const [shown, ...rest] = terminal.written;
   // A busy machine may write it later than after a second.
+  // deno-lint-ignore no-control-regex
   assert.match(shown ?? "", /^\r\x1b\[Kapplying… [1-9]\d* s$/);
   assert.deepEqual(rest, ["\r\x1b[K"]);
 });

@@ -56,7 +56,7 @@ Deno.test("a client and a server agree on what is absent, on numbers and on capi
   );
   const client = nexClient(`127.0.0.1:${port}`, credentials.createInsecure());
   try {
-    const { net } = await client.call("GetNetwork", { name: "mini" }, 5000);
+    const { net } = await client.call("GetNetwork", { name: "mini" }, 60_000);
     const expected: Network = {
       ...{ name: "mini", subnet4: "", subnet6: "", dhcp4server: "", dhcp6server: "", domain: "", siaddr: "" },
       ...{ gateways: [], nameservers: [], options: [], Range6: null, macRange: null, overlay: null },

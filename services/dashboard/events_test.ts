@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
+import { until } from "../../tests/lab/until.ts";
 import type { Cluster, Topic } from "./cluster.ts";
 import { EventStreams, MOST_STREAMS, MOST_TOPICS } from "./events.ts";
 
@@ -42,25 +43,21 @@ function lab() {
   };
 }
 
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 Deno.test("EventStreams tells a slow reader once, however much has happened, and of too much that all may have changed", async () => {
   using it = lab();
   const quick = new FakeResponse(), slow = new FakeResponse();
   slow.takes = false;
   assert.ok(it.events.open(quick.asResponse) && it.events.open(slow.asResponse));
   it.change("network:blue");
-  await until(() => quick.written.length === 2);
+  await until("it is told", () => quick.written.length === 2);
   assert.equal(quick.written[1], 'event: changed\ndata: ["network:blue"]\n\n');
   for (let i = 0; i <= MOST_TOPICS; i++) it.change(`network:${i}`);
-  await until(() => quick.written.length === 3);
+  await until("it is told", () => quick.written.length === 3);
   assert.equal(quick.written[2], 'event: changed\ndata: ["all"]\n\n');
   assert.equal(slow.written.length, 1);
   slow.takes = true;
   slow.emit("drain");
-  await until(() => slow.written.length === 2);
+  await until("it is told", () => slow.written.length === 2);
   assert.equal(slow.written[1], 'event: changed\ndata: ["all"]\n\n');
 });
 

@@ -18,6 +18,8 @@ export interface ForwarderOptions {
   readonly cacheBytes?: number;
   /** Milliseconds that a client waits: no answer by then is SERVFAIL. Default 4,000, below dig's and libc's 5,000. */
   readonly patience?: number;
+  /** Milliseconds without an answer, after which a {@link Resolver} is asked without OPT as well. Default: half of its time. */
+  readonly impatience?: number;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
   /** Answers the target of an upstream's alias, where it is in a zone of ours. */
@@ -41,11 +43,11 @@ export class Forwarder {
 
   /** @throws Refusal "invalid" for a resolver that is no address */
   constructor(options: ForwarderOptions) {
-    const { counters, now = () => performance.now(), onDown = () => {} } = options;
+    const { counters, now = () => performance.now(), onDown = () => {}, impatience } = options;
     this.#resolvers = options.resolvers.map((text) => {
       const at = parseHostPort(text, "forward", 53);
       if (!Ip.tryParse(at.host)) throw invalid(`forward: "${text}" is not an address, like 9.9.9.9`);
-      return new Resolver({ at, counters, now, onDown });
+      return new Resolver({ at, counters, now, onDown, impatience });
     });
     this.#counters = counters;
     this.#patience = options.patience ?? 4000;

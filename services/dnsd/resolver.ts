@@ -23,6 +23,8 @@ export interface ResolverOptions {
   readonly now: () => number;
   /** Called with a sentence when it counts as down. */
   readonly onDown?: (what: string) => void;
+  /** After this many milliseconds without an answer it is asked without OPT as well. Default: half of a query's time. */
+  readonly impatience?: number | undefined;
 }
 
 /** After this many different names in a row that only this resolver left unanswered it is down; fewer may be their zones' fault. */
@@ -67,7 +69,8 @@ export class Resolver {
     const done = new AbortController();
     const timer = setTimeout(() => done.abort(new Error("timed out")), timeout);
     try {
-      const answer = await this.#query(question, timeout / 2, AbortSignal.any([done.signal, closing]));
+      const { impatience = timeout / 2 } = this.#options;
+      const answer = await this.#query(question, impatience, AbortSignal.any([done.signal, closing]));
       this.#unanswered.clear();
       return answer;
     } catch {

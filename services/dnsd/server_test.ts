@@ -85,17 +85,27 @@ Deno.test("bound to every address, it answers from the one that was asked; IPv4 
 });
 
 Deno.test("one port of IPv4 and IPv6 together, TCP too", async () => {
-  let port = 0;
-  await withServer({ listen: ["0.0.0.0:0"] }, async (first) => void (port = await portOf(first)));
-  await withServer({ listen: [`0.0.0.0:${port}`, `[::]:${port}`] }, async () => {
-    for (const hostname of ["127.0.0.1", "::1"]) {
-      assert.equal((await udp(port, { name: "whiskey.mini.net" }, hostname)).rcode, 0);
-      const conn = await Deno.connect({ hostname, port });
-      await conn.write(framed(encodeQuery({ name: "whiskey.mini.net" })));
-      assert.equal((await readAnswers(conn, 1)).length, 1);
-      conn.close();
+  const onOnePort = async () => {
+    let port = 0;
+    await withServer({ listen: ["0.0.0.0:0"] }, async (first) => void (port = await portOf(first)));
+    await withServer({ listen: [`0.0.0.0:${port}`, `[::]:${port}`] }, async () => {
+      for (const hostname of ["127.0.0.1", "::1"]) {
+        assert.equal((await udp(port, { name: "whiskey.mini.net" }, hostname)).rcode, 0);
+        const conn = await Deno.connect({ hostname, port });
+        await conn.write(framed(encodeQuery({ name: "whiskey.mini.net" })));
+        assert.equal((await readAnswers(conn, 1)).length, 1);
+        conn.close();
+      }
+    });
+  };
+  // Another program may have the port, once it is let go or for IPv6.
+  for (let tries = 1;; tries++) {
+    try {
+      return await onOnePort();
+    } catch (error) {
+      if (tries === 20 || !String(error).includes("address already in use")) throw error;
     }
-  });
+  }
 });
 
 Deno.test("a change is answered at once, also when the table moves", async () => {
@@ -153,19 +163,23 @@ Deno.test("TCP: queries in one piece, in single octets, many on one connection, 
 });
 
 Deno.test("TCP: idle and rubbish connections are closed, and too many close the idlest", async () => {
-  await withServer({ tcp: { idle: 200, maxConnections: 2 } }, async (server) => {
-    const port = portOf(server);
-    const open = () => Deno.connect({ hostname: "127.0.0.1", port });
-    const rubbish = await open();
+  const open = (server: DnsServer) => Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
+  await withServer({ tcp: { idle: 200 } }, async (server) => {
+    const rubbish = await open(server), idle = await open(server);
     await rubbish.write(Uint8Array.of(0, 1, 7));
-    assert.deepEqual(await readAnswers(rubbish, 1), []);
-    rubbish.close();
-    const first = await open(), second = await open(), third = await open();
+    for (const conn of [rubbish, idle]) {
+      assert.deepEqual(await readAnswers(conn, 1), []);
+      conn.close();
+    }
+  });
+  // Here none is idle for too long.
+  await withServer({ tcp: { idle: 60_000, maxConnections: 2 } }, async (server) => {
+    const first = await open(server), second = await open(server), third = await open(server);
     assert.deepEqual(await readAnswers(first, 1), []);
-    await third.write(framed(encodeQuery({ name: "whiskey.mini.net" })));
-    assert.equal((await readAnswers(third, 1)).length, 1);
-    assert.deepEqual(await readAnswers(second, 1), []);
-    assert.deepEqual(await readAnswers(third, 1), []);
+    for (const conn of [second, third]) {
+      await conn.write(framed(encodeQuery({ name: "whiskey.mini.net" })));
+      assert.equal((await readAnswers(conn, 1)).length, 1);
+    }
     for (const conn of [first, second, third]) conn.close();
   });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { until } from "../../tests/lab/until.ts";
+import { statusOf } from "../../ffi/folder.ts";
 import { libc } from "../../ffi/libc.ts";
 import { listenTcp } from "../../ffi/tcp.ts";
 import { localPort, openUdp } from "../../ffi/udp.ts";
@@ -179,6 +180,17 @@ Deno.test("an agent of another version is not talked to", async () => {
   assert.equal(it.networks.size, 0);
 });
 
+/** The files that this process has open, as the links of its descriptors name them. */
+function openFiles(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      return []; // Another test has closed it by now.
+    }
+  });
+}
+
 Deno.test("sockets come as the network says: without those of DNS where that is off, with a packet socket for DHCP", async () => {
   await using it = await setUp();
   const dhcp = { name: "blue", subnet4: "10.0.0.0/24" };
@@ -189,10 +201,13 @@ Deno.test("sockets come as the network says: without those of DNS where that is 
       [{ ...blue, dns: false }, "none is"],
     ] as const
   ) {
-    // They are closed with the error.
     const { descriptors } = sockets(), message = readFromAgent(encodeMessage({ ...network, sockets: true }));
+    const files = descriptors.map((fd) => `socket:[${statusOf(fd).inode}]`);
+    const left = () => openFiles().filter((file) => files.includes(file));
+    assert.deepEqual(left().toSorted(), files.toSorted());
     assert.throws(() => it.networks.take(message, descriptors), new RegExp(`where ${wanted} expected`));
-    assert.deepEqual(descriptors.map((fd) => libc.close(fd)), [-1, -1]);
+    // They are closed with the error. Their numbers may be those of another test's files by now.
+    assert.deepEqual(left(), []);
   }
 });
 

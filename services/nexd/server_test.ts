@@ -208,23 +208,29 @@ Deno.test("clients that begin calls and reset them at once do not hold everythin
   await using it = await serving();
   await it.client.call("GetNetworks", {});
   const flood = resets(5000);
-  const begun = performance.now();
-  let last = begun, longest = 0;
-  const clock = setInterval(() => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }, 1);
-  const floods = Array.from({ length: 10 }, async () => {
-    const socket = it.tcp();
-    socket.write(flood);
-    // HTTP/2 closes a connection with too many of them.
-    await new Promise((resolve) => socket.on("close", resolve));
-  });
-  await Promise.all(floods);
-  clearInterval(clock);
-  const took = performance.now() - begun;
-  assert.ok(longest < took / 5, `nothing else was done for ${longest} ms of ${took}`);
+  /** The longest time in which nothing else was done, as a share of the whole. */
+  const held = async () => {
+    const begun = performance.now();
+    let last = begun, longest = 0;
+    const clock = setInterval(() => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }, 1);
+    const floods = Array.from({ length: 10 }, async () => {
+      const socket = it.tcp();
+      socket.write(flood);
+      // HTTP/2 closes a connection with too many of them.
+      await new Promise((resolve) => socket.on("close", resolve));
+    });
+    await Promise.all(floods);
+    clearInterval(clock);
+    return longest / (performance.now() - begun);
+  };
+  // Other tests may hold one try up, and a server that is held up by the clients each of them.
+  const shares: number[] = [];
+  do shares.push(await held()); while (shares.at(-1)! >= 0.2 && shares.length < 5);
+  assert.ok(shares.at(-1)! < 0.2, `nothing else was done for ${shares.join(", ")} of the time`);
   assert.deepEqual((await it.client.call("GetNetworks", {})).nets, ["mini"]);
 });
 
@@ -244,8 +250,10 @@ Deno.test("a client that takes 100 answers of 1 MB slowly is left to it, while a
   await Promise.all(answered);
   await new Promise((resolve) => setTimeout(resolve, 2500));
   assert.equal(session.closed || session.destroyed, false);
+  // They are all listened to before the first goes on, so that no end is missed.
+  const said = streams.map(statusOf);
   for (const stream of streams) stream.resume();
-  for (const stream of streams) assert.equal(await statusOf(stream), status.OK);
+  for (const one of said) assert.equal(await one, status.OK);
 });
 
 Deno.test("when too much waits to be taken, the connection with most of it is closed, and no other", async () => {

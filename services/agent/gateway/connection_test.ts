@@ -209,6 +209,6 @@ Deno.test("a gatewayd of another version, and one that sends anything else, is d
   assert.throws(() => early.connection.receive(), /it asks before it has said its version/);
   using gone = setUp();
   gone.gatewayd.close();
-  // Such a process may hold its end as well.
+  // A process that another test starts at the moment may hold the end a little longer.
   await until("its end is seen", () => !gone.connection.receive());
 });

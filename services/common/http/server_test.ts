@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { abortConnection } from "../../../ffi/abort.ts";
+import { until } from "../../../tests/lab/until.ts";
 import { createLog } from "../log.ts";
 import { send } from "./answers.ts";
 import { HttpServer, type HttpServerOptions } from "./server.ts";
@@ -38,10 +39,6 @@ async function answers(connection: Deno.Conn, count = Infinity): Promise<string>
     text += new TextDecoder().decode(buffer.subarray(0, n));
   }
   return text;
-}
-
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
@@ -132,7 +129,7 @@ Deno.test("a client that never reads its answer is let go, and one that is slow 
   }, { limits: { head: 2000, request: 2000, idle: 5000 } });
   const mute = await server.connect();
   await mute.write(encode(get("/")));
-  await until(() => closed === 1);
+  await until("it is let go", () => closed === 1);
   // Its socket is closed here too: the answer is cut short.
   assert((await answers(mute).catch(() => "")).length < large.length);
   mute.close();
@@ -151,11 +148,11 @@ Deno.test("where there is no room an idle connection gives way, one that is bein
   await using server = serving((_request, response) => void waiting.push(response), { most: 2 });
   const busy = await server.connect(), idle = await server.connect();
   await busy.write(encode(get("/")));
-  await until(() => waiting.length === 1);
+  await until("one is asked", () => waiting.length === 1);
   const third = await server.connect();
   assert.equal(await idle.read(new Uint8Array(1)), null);
   await third.write(encode(get("/")));
-  await until(() => waiting.length === 2);
+  await until("another one is asked", () => waiting.length === 2);
   const fourth = await server.connect();
   assert.equal(await fourth.read(new Uint8Array(1)).catch(() => null), null);
   for (const response of waiting) send(response, { status: 204, body: "" }, false);
