@@ -42,6 +42,8 @@ export interface EtcdConnectionOptions {
   readonly tls?: TlsMaterial | undefined;
   /** How long one request may take, in ms (default 5,000). */
   readonly timeoutMs?: number;
+  /** How long a write may take while etcd answers fast, in ms (default 2,000); one that takes longer may or may not be made. */
+  readonly writeMs?: number;
 }
 
 export interface ListOptions {
@@ -66,7 +68,7 @@ const RETRY_MS = 100;
 const READ_MS = 2_000;
 /** How long one member may take to say how it is, in ms. */
 const STATUS_MS = 2_000;
-/** How long a write may take while etcd answers fast, and how much longer for each KiB of the request, in ms. */
+/** How long a write may take by default while etcd answers fast, and how much longer for each KiB of the request, in ms. */
 const WRITE_MS = 2_000, WRITE_MS_PER_KIB = 4;
 /** How long a request waits for an election, in ms: etcd's takes 1 to 2 s with its default settings. */
 const ELECTION_MS = 2_500;
@@ -113,7 +115,7 @@ export class EtcdConnection {
     if (!first) throw new Refusal("invalid", "etcd.endpoints: empty, at least one is needed");
     this.#current = first;
     this.#timeoutMs = options.timeoutMs ?? 5_000;
-    this.#patience = new Patience(WRITE_MS, this.#timeoutMs);
+    this.#patience = new Patience(options.writeMs ?? WRITE_MS, this.#timeoutMs);
     this.#scanPatience = new Patience(READ_MS, this.#timeoutMs);
   }
 

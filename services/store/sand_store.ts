@@ -7,6 +7,7 @@ import { leanSchema } from "./lean_records.ts";
 import { waitForLocks } from "./lock_wait.ts";
 import { rangeUnder } from "./messages.ts";
 import { logMirrorEvents } from "./mirror_log.ts";
+import type { MirrorOptions } from "./mirror.ts";
 import { SandKeys } from "./sand_keys.ts";
 import {
   type DockerEndpointRecord,
@@ -18,7 +19,7 @@ import {
 } from "./sand_records.ts";
 import { openStore, type Store } from "./store.ts";
 
-export interface SandStoreOptions extends EtcdConnectionOptions {
+export interface SandStoreOptions extends EtcdConnectionOptions, Pick<MirrorOptions, "settleMs"> {
   /** ETCD_PREFIX */
   readonly prefix: string;
   /** The host whose networks and endpoints are followed from the start; undefined: those of none. */

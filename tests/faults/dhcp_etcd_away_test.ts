@@ -38,8 +38,10 @@ Deno.test("etcd is killed and comes back while udhcpc, dhclient, dhcpcd renew: n
   await lab.etcd.start();
   for (const [i, { client, mac, process }] of stations.entries()) {
     await until(`${client.name}'s lease is longer`, (see) => see(expires(mac)) > (before[i]?.expires ?? 0));
+    // A busy machine may have been late to give it the lease.
+    const since = process.lines.slice(process.lines.findIndex((line) => client.bound.test(line)) + 1);
     assert(
-      !process.lines.some((line) => /did (EXPIRE|FAIL|TIMEOUT|nak|leasefail)/.test(line)),
+      !since.some((line) => /did (EXPIRE|FAIL|TIMEOUT|nak|leasefail)/.test(line)),
       process.tail(40),
     );
   }

@@ -12,6 +12,7 @@ import { nexSchema } from "../../services/store/records.ts";
 import { openStore } from "../../services/store/store.ts";
 import { type LabEtcd, labEtcd } from "../lab/etcd.ts";
 import { LabServices } from "../lab/services.ts";
+import { patient } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
 
 const HOUR = 3_600_000;
@@ -133,7 +134,7 @@ Deno.test("of two processes that disagree neither is right, until one of them is
 Deno.test("a process that is started after another has died is compared with what that has left, at once", async () => {
   await using etcd = await labEtcd();
   await using processes = new Processes(etcd);
-  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema, ...patient });
   try {
     const { id: lease } = await store.connection.grantLease(600);
     const dead = (time: number) => JSON.stringify({ name: "dead", time });
@@ -180,7 +181,7 @@ Deno.test("processes that agree publish once a minute, and one whose machine sle
   await using processes = new Processes(etcd);
   const sleeper = { ms: 0, slept: 0 };
   const clocks = [processes.start({ ms: 0 }), processes.start({ ms: 0 }), processes.start(sleeper)];
-  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema, ...patient });
   try {
     await agree(clocks, ["right", "right", "right"]);
     const published = async () => {
@@ -235,7 +236,7 @@ Deno.test("a time that was given up is removed from etcd, also where the commit 
 Deno.test("what processes have left that ended on this machine, or before its last boot, keeps no new one waiting", async () => {
   await using etcd = await labEtcd();
   await using processes = new Processes(etcd);
-  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema, ...patient });
   try {
     const { id: lease } = await store.connection.grantLease(600);
     const ended = new Deno.Command("true").spawn(), own = thisProcess();
@@ -302,7 +303,7 @@ Deno.test("a nexd whose clock is five hours ahead ends no lease, says so, and en
   await using processes = new Processes(etcd);
   const right = [processes.start({ ms: 0 }), processes.start({ ms: 0 })];
   await agree(right, ["right", "right"]);
-  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema, ...patient });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => store.close());
   const now = Math.floor(Date.now() / 1000);

@@ -5,10 +5,11 @@ import { Nex } from "../../services/nex/nex.ts";
 import { nexSchema } from "../../services/store/records.ts";
 import { openStore } from "../../services/store/store.ts";
 import { labEtcd } from "../lab/etcd.ts";
+import { patient } from "../lab/store.ts";
 
 Deno.test("a spec of 300 networks says of each that it was created, in several transactions", async () => {
   await using etcd = await labEtcd();
-  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema });
+  const store = openStore({ endpoints: [etcd.endpoint], schema: nexSchema, ...patient });
   try {
     await store.mirror.ready();
     const nex = new Nex(store);

@@ -4,10 +4,8 @@ import { change } from "../../services/store/change.ts";
 import { Refusal } from "../../services/common/refusal.ts";
 import { labCluster, labEtcd } from "../lab/etcd.ts";
 import { LabServices } from "../lab/services.ts";
-import { create, labStore, put } from "../lab/store.ts";
+import { create, labStore, put, written } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
-import { UnknownOutcome } from "../../services/store/errors.ts";
-import type { Plan } from "../../services/store/types.ts";
 
 const mini = `${import.meta.dirname}/../../examples/mini.yml`;
 
@@ -51,21 +49,15 @@ Deno.test("change() on a mirror that is behind refuses nothing, and finds nothin
   using store = labStore(members.map(({ endpoint }) => endpoint), { timeoutMs: 2_000 });
   using others = labStore([other.endpoint]);
   await store.mirror.ready();
-  await store.committer.commit(put("/a/old", 1));
+  await written(store, put("/a/old", 1));
   await until("the mirror shows it", (see) => see(store.mirror.get("/a/old")) !== undefined);
 
   // The watch hangs with its member; what others write does not reach the mirror until it watches another.
   watched.freeze();
   try {
-    // The one that hangs may have been the leader: a busy machine takes its time to have another.
-    const write = (plan: Plan) =>
-      until("others write", () =>
-        others.committer.commit(plan).then(() => true, (error) => {
-          if (error instanceof UnknownOutcome || error instanceof Refusal) return false;
-          throw error;
-        }), 60_000);
-    await write(create("/a/new", 1));
-    await write({ guards: [], ops: [{ remove: "/a/old" }] });
+    // The one that hangs may have been the leader.
+    await written(others, create("/a/new", 1));
+    await written(others, { guards: [], ops: [{ remove: "/a/old" }] });
     const find = (key: string) =>
       change(store, () => {
         if (!store.mirror.get(key)) throw new Refusal("not-found", `there is no ${key}`);

@@ -21,7 +21,7 @@ import { openStore, type Store } from "../../services/store/store.ts";
 import type { Plan } from "../../services/store/types.ts";
 import { MeddledWatch } from "../lab/connections.ts";
 import { labEtcd } from "../lab/etcd.ts";
-import { create, labStore, put, type Thing } from "../lab/store.ts";
+import { create, labStore, patient, put, type Thing } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
 
 const LOST = "/a/lost";
@@ -182,9 +182,9 @@ Deno.test("a watcher that etcd serves late makes no refusal: etcd before 3.4.25 
 
 /** nexd's API over etcd, with the watches of its two stores. */
 function nexdOn(endpoint: string) {
-  const endpoints = [endpoint], settleMs = 100;
-  const store = openStore({ endpoints, schema: nexSchema, settleMs });
-  const sand = openSandStore({ endpoints, prefix: "/sc-net", log, besideAnother: true });
+  const options = { endpoints: [endpoint], settleMs: 100, ...patient };
+  const store = openStore({ ...options, schema: nexSchema });
+  const sand = openSandStore({ ...options, prefix: "/sc-net", log, besideAnother: true });
   const overlays = new OverlayView(sand.mirror, sand.keys);
   const nex = new Nex(beside(store, sand.mirror), () => -Infinity, (name) => guardFlatName(overlays, name));
   const named = new NamedNetworks(beside(sand, store.mirror), (ids) => sand.holdAll(ids), overlays, {

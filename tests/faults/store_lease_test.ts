@@ -45,8 +45,9 @@ Deno.test("a key put with a lease outlives the lease's time to live while the le
 Deno.test("a lease that is not kept alive ends by itself, and takes its keys along", async () => {
   await using etcd = await labEtcd();
   using store = labStore([etcd.endpoint]);
-  const { id, ttlSeconds } = await store.connection.grantLease(1);
-  assert(ttlSeconds >= 1);
+  // Long enough for a busy machine to put the keys meanwhile.
+  const { id, ttlSeconds } = await store.connection.grantLease(4);
+  assert(ttlSeconds >= 4);
   const put = await store.committer.commit({
     guards: [{ key: "/a/held", modRevision: 0 }],
     ops: [{ put: "/a/held", value: '{"n":1}', lease: id }, { put: "/a/stays", value: '{"n":2}' }],
@@ -69,9 +70,10 @@ Deno.test("an etcd that was away longer than the time to live: the lease is know
   await etcd.start();
   await until("lives again", () => lease.live);
   await until("held again", async (see) => see(await store.connection.get("/a/held")) !== undefined);
-  assert.equal(troubles.length, 2);
-  assert.match(troubles[0] ?? "", /etcd at/);
-  assert.equal(troubles[1], undefined);
+  await until("told so", (see) => see(troubles).length > 1 && troubles.at(-1) === undefined);
+  const isTrouble = troubles.map((reason) => reason !== undefined);
+  assert(isTrouble.every((is, i) => is === (i % 2 === 0)), `told once each: ${troubles.join("; ")}`);
+  assert.match(troubles.at(-2) ?? "", /etcd at/);
   await lease.close();
 });
 

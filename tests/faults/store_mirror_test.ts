@@ -6,7 +6,7 @@ import { StoreMirror } from "../../services/store/mirror.ts";
 import { compact, MeddledWatch } from "../lab/connections.ts";
 import { labEtcd } from "../lab/etcd.ts";
 import { Relay } from "../lab/relay.ts";
-import { create, labStore, put, things } from "../lab/store.ts";
+import { create, labStore, patient, put, things, written } from "../lab/store.ts";
 import { run } from "../lab/host.ts";
 import { until } from "../lab/until.ts";
 
@@ -116,8 +116,10 @@ Deno.test("mirror shows every acknowledged write exactly once while etcd is kill
     seen.set(key, after.modRevision);
   }
   for (const [key, revision] of acknowledged) assert.equal(seen.get(key), revision, key);
-  const outs = store.events.filter(({ kind }) => kind === "out-of-sync");
-  assert.equal(outs.length, 3, "reported once each time");
+  const told = store.events.map(({ kind }) => kind).filter((kind) => /^(in|out-of)-sync$/.test(kind));
+  assert(told.every((kind, i) => kind !== told[i - 1]), `reported once each time: ${told}`);
+  // A busy machine's etcd may be away in between, too.
+  assert(told.filter((kind) => kind === "out-of-sync").length >= 3, `reported each time: ${told}`);
 });
 
 Deno.test("mirror keeps the good record of a key that turns to garbage, reports it once, takes the next good one", async () => {
@@ -168,15 +170,15 @@ Deno.test("mirror notices an etcd that hangs with its connections open, and goes
   await until("noticed", () => !store.mirror.state.inSync);
   etcd.thaw();
   await until("in sync again", () => store.mirror.state.inSync);
-  const outcome = await store.committer.commit(put("/a/x", 1));
-  assert(outcome.committed);
-  await store.mirror.reached(outcome.revision, ["/a/x"]);
+  await written(store, put("/a/x", 1));
+  await until("it is shown", (see) => see(store.mirror.get("/a/x"))?.record.n === 1);
 });
 
 Deno.test("mirror.ready() waits for an etcd that is not there yet, saying so once, unless aborted", async () => {
   await using etcd = await labEtcd();
   await etcd.kill();
   using store = labStore([etcd.endpoint]);
+  await until("it is told", (see) => see(store.events).length > 0);
   await assert.rejects(store.mirror.ready({ signal: AbortSignal.timeout(1_500) }), { name: "TimeoutError" });
   assert.equal(store.events.length, 1);
   await etcd.start();
@@ -186,7 +188,7 @@ Deno.test("mirror.ready() waits for an etcd that is not there yet, saying so onc
 Deno.test("mirror finds what the watch has lost by comparing itself with a listing, and counts it", async () => {
   await using etcd = await labEtcd();
   using writer = labStore([etcd.endpoint]);
-  const connection = new EtcdConnection({ endpoints: [etcd.endpoint] }),
+  const connection = new EtcdConnection({ endpoints: [etcd.endpoint], ...patient }),
     watch = new MeddledWatch(connection, "/a/lost");
   const mirror = new StoreMirror(connection, things, { checkEveryMs: 200, settleMs: 500 });
   await mirror.ready();
@@ -206,7 +208,7 @@ Deno.test("mirror finds what the watch has lost by comparing itself with a listi
 
 Deno.test("mirror.reached() does not hang on an event that the watch has lost", async () => {
   await using etcd = await labEtcd();
-  const connection = new EtcdConnection({ endpoints: [etcd.endpoint] });
+  const connection = new EtcdConnection({ endpoints: [etcd.endpoint], ...patient });
   new MeddledWatch(connection, "/a/lost");
   const mirror = new StoreMirror(connection, things);
   await mirror.ready();

@@ -14,6 +14,8 @@ import { until } from "../lab/until.ts";
 const [darkMs = "12000", ...etcdArgs] = Deno.args;
 /** How long a step may take, in ms: longer than what `until()` in it waits. */
 const STEP_MS = 75_000;
+/** As long as a service waits. */
+const usual = { writeMs: 2_000, timeoutMs: 5_000 };
 
 const members: LabEtcd[] = [], stores: LabStore[] = [];
 /** When each write began that was confirmed (performance.now()). */
@@ -79,9 +81,16 @@ async function recovery(store: LabStore): Promise<{ write: number; mirror: numbe
   return { write: write / 1000, mirror: mirror / 1000, slowest: slowest / 1000 };
 }
 
+/** Finds the leader, once there is one. */
 async function leader(): Promise<LabEtcd> {
-  for (const member of members) if (await member.leads()) return member;
-  throw new Error("no leader");
+  let found: LabEtcd | undefined;
+  await until("a leader", async () => {
+    const leading = await Promise.all(members.map((member) => member.leads().catch(() => false)));
+    found = members[leading.indexOf(true)];
+    return found !== undefined;
+  });
+  if (!found) throw new Error("no leader");
+  return found;
 }
 
 function sockets(): number {
@@ -116,7 +125,6 @@ async function faults(store: LabStore): Promise<unknown> {
   await step("a member hangs", () => used.freeze());
   const hung = await recovery(store);
   used.thaw();
-  await step("a leader", () => until("a leader", () => leader().then(() => true, () => false)));
 
   const first = await step("the leader is found", leader);
   await step("the leader is killed", () => first.kill());
@@ -126,7 +134,7 @@ async function faults(store: LabStore): Promise<unknown> {
   const before = sockets();
   await step("no packet comes", () => drop("-I"));
   // Its first SYN is lost; the kernel repeats it after 1 s, then more and more seldom.
-  using late = opened(labStore(store.connection.endpoints));
+  using late = opened(labStore(store.connection.endpoints, usual));
   await step("the dark", () => new Promise((resolve) => setTimeout(resolve, Number(darkMs))));
   const during = sockets();
   await step("packets come again", () => drop("-D"));
@@ -138,7 +146,7 @@ async function faults(store: LabStore): Promise<unknown> {
 }
 
 await step("etcd starts", async () => members.push(...await labCluster(3, { args: etcdArgs })));
-const store = opened(labStore(members.map(({ endpoint }) => endpoint), { checkEveryMs: 1e9 }));
+const store = opened(labStore(members.map(({ endpoint }) => endpoint), { checkEveryMs: 1e9, ...usual }));
 const writers = Array.from({ length: 4 }, (_, i) => write(store, i));
 try {
   console.log(JSON.stringify(await faults(store)));

@@ -4,6 +4,7 @@ import { createLog, type Log } from "../../services/common/log.ts";
 import { endpointRecord, network } from "../../services/overlay/testing.ts";
 import { openSandStore, type SandStore } from "../../services/store/sand_store.ts";
 import { labEtcd } from "../lab/etcd.ts";
+import { patient } from "../lab/store.ts";
 import { until } from "../lab/until.ts";
 
 const log: Log = createLog("test", { level: "fatal", format: "json" });
@@ -13,7 +14,7 @@ function open(
   options: { prefix?: string; hostname?: string } = {},
 ): SandStore & Disposable {
   const { prefix = "/sc-net", hostname = "h1" } = options;
-  const store = openSandStore({ endpoints: [endpoint], prefix, hostname, log });
+  const store = openSandStore({ endpoints: [endpoint], prefix, hostname, log, ...patient });
   return { ...store, [Symbol.dispose]: () => store.close() };
 }
 

@@ -45,12 +45,13 @@ Deno.test("an etcd that takes 2.5 s for every write is written to: no more than 
         assert(error instanceof UnknownOutcome, `${error}`);
         return "late";
       });
-    const [granted, ...written] = await Promise.all([
+    const [granted, written] = await Promise.all([
       grants.grantLease(60),
       (async () => [await write(), await write(), await write(), await write()])(),
     ]);
     assert.equal(granted.ttlSeconds, 60);
-    assert.deepEqual(written, [["late", "written", "written", "written"]]);
+    // A timer that a busy machine runs late gives the first more time, which may be enough.
+    assert.deepEqual(written.slice(1), ["written", "written", "written"]);
   } finally {
     grants.close();
     writes.close();

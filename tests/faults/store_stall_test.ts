@@ -11,7 +11,8 @@ function block(ms: number): void {
 
 Deno.test("an answer that came while the process was busy for longer than a call may take is read, and the fence stays", async () => {
   await using etcd = await labEtcd();
-  using store = labStore([etcd.endpoint], { maxInFlight: 8 });
+  // As long as a service waits.
+  using store = labStore([etcd.endpoint], { maxInFlight: 8, writeMs: 2_000, timeoutMs: 5_000 });
   await store.mirror.ready();
   await store.committer.commit(create("/a/first", 1));
   await until("in sync", () => store.mirror.state.inSync);

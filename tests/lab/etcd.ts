@@ -3,6 +3,7 @@ import { deadline } from "../../services/common/async.ts";
 import { etcdBinary } from "../../services/store/etcd_process.ts";
 import { freePort } from "./free_port.ts";
 import { requestIn } from "./http_in.ts";
+import { RUN_DIRECTORY } from "./shared.ts";
 
 export interface LabEtcdOptions {
   /** Further arguments for etcd, like `--cert-file=…`. */
@@ -86,6 +87,8 @@ export class LabEtcd implements AsyncDisposable {
       "--logger=zap",
       "--log-outputs=stderr",
       "--log-level=warn",
+      // The tests beside it keep the disk busy, which would make each write wait; what is written outlives a kill all the same.
+      ...(Deno.env.has(RUN_DIRECTORY) ? ["--unsafe-no-fsync"] : []),
       ...(this.options.args ?? []),
       ...more,
     ];
@@ -211,14 +214,21 @@ export class LabEtcd implements AsyncDisposable {
 /** The states of a process's threads, as /proc has them: T is stopped, D waits for a disk, Z has ended; none when it is gone. */
 function statesOf(pid: number): string[] {
   const tasks = `/proc/${pid}/task`;
+  const threads = unlessGone(() => [...Deno.readDirSync(tasks)]) ?? [];
+  return threads.flatMap(({ name }) => {
+    const stat = unlessGone(() => Deno.readTextFileSync(`${tasks}/${name}/stat`));
+    return stat === undefined ? [] : /^.*\) (\S)/.exec(stat)?.[1] ?? "";
+  });
+}
+
+/** What is read of /proc; undefined when the process or the thread has ended, also one that ends once its file is open. */
+function unlessGone<T>(read: () => T): T | undefined {
   try {
-    return [...Deno.readDirSync(tasks)].map(({ name }) => {
-      const [, state = ""] = /^.*\) (\S)/.exec(Deno.readTextFileSync(`${tasks}/${name}/stat`)) ?? [];
-      return state;
-    });
+    return read();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return [];
+    const noSuchProcess = error instanceof Error && /\(os error 3\)/.test(error.message);
+    if (!noSuchProcess && !(error instanceof Deno.errors.NotFound)) throw error;
+    return undefined;
   }
 }
 

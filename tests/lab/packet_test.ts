@@ -8,6 +8,7 @@ import { attachFilter, FrameBatch, nothing, openPacket, udpFilter } from "../../
 import { readable } from "../../ffi/readable.ts";
 import { type FrameAddresses, PAYLOAD_AT, writeFrame } from "../../services/dhcpd/frame.ts";
 import { Lab, type LabHost } from "./host.ts";
+import { reaches } from "./overlay_traffic.ts";
 import { until } from "./until.ts";
 
 const aMac = "02:00:00:00:00:0a", bMac = "02:00:00:00:00:0b";
@@ -76,6 +77,8 @@ Deno.test("a packet socket takes what its filter lets pass, batch after batch", 
   for (let slot = 7; slot < 64; slot++) put(slot, {});
 
   const got: [number, boolean][] = [];
+  // The segment forwards from a moment after its hosts are made.
+  await reaches(lab.b, "10.9.0.1");
   for (let round = 0; round < 3; round++) assert.equal(send.send(sender, 64), 0);
   while (got.length < 3 * 59) {
     await readable(epoll);
@@ -125,8 +128,11 @@ Deno.test("interfaces are listed with their addresses, and changes make the watc
   const watch = inNamespace(lab.namespaces.a, openInterfaceWatch);
   const epoll = new Epoll();
   epoll.add(watch, 1);
-  drainInterfaceWatch(watch);
-  assert.equal(epoll.wait(0), 0);
+  // The kernel may still tell of the interface that was just made.
+  await until("nothing is new", () => {
+    drainInterfaceWatch(watch);
+    return epoll.wait(0) === 0;
+  });
   await lab.a.run(["ip", "address", "add", "10.9.1.1/16", "dev", "eth0"]);
   await readable(epoll);
   drainInterfaceWatch(watch);

@@ -126,7 +126,10 @@ export class Cluster implements AsyncDisposable {
       }
       await cluster.ready();
       await Deno.writeTextFile(`${directory}/spec.yml`, SPEC);
-      await clients.run(strandCommand(["nex", "-s", "10.98.0.11", "apply", `${directory}/spec.yml`]));
+      const apply = strandCommand(["nex", "-s", "10.98.0.11", "apply", `${directory}/spec.yml`]);
+      await until("the networks are made", async (see) => {
+        return see(await clients.run(apply, { mayFail: true })).code === 0;
+      });
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
       throw error;

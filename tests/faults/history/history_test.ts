@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Process } from "../../lab/host.ts";
 import { Cluster, RELAY } from "./cluster.ts";
 import { Dice } from "../../lab/dice.ts";
+import { until } from "../../lab/until.ts";
 import { makeFaults } from "./faults.ts";
 import { faultsOf, type Told } from "./checker.ts";
 import { recordHistory, type Transaction } from "./record.ts";
@@ -47,7 +48,11 @@ Deno.test(`under faults of three etcd members, hosts and services nothing is hel
   await cluster.ready();
   const [member] = cluster.members;
   assert(member);
-  await member.kv.write({ "/check/end": "now" });
+  // The members may have no leader yet.
+  await until("the end is written", async (see) => {
+    const failed = await member.kv.write({ "/check/end": "now" }).catch((error) => error);
+    return see(failed) === undefined;
+  });
   const history = await recordHistory(cluster.clients, member.etcd.endpoint, await member.kv.revision());
   const faults = faultsOf(history, told);
   const requests = told.filter((one) => one.kind === "asked");
