@@ -69,7 +69,7 @@ Deno.test("busybox's udhcpc takes an OFFER and an ACK whose checksum computes to
   epoll.add(stop.fd, 2);
   const serving = serve();
   try {
-    const { code, stderr } = await client.run([...udhcpc, "-t", "5"], { mayFail: true });
+    const { code, stderr } = await client.run(udhcpc, { mayFail: true });
     assert.equal(code, 0, stderr);
     // None was computed, that says (RFC 768).
     assert.deepEqual(new Set(checksums), new Set([0]));

@@ -52,7 +52,7 @@ const dhclient: Client = {
     )),
   release: async (host, process) => {
     const inside = ["nsenter", "-m", "-t", String(process.pid)];
-    await host.run([...inside, "dhclient", "-r", "-v", "-sf", "/tmp/script", "eth0"]);
+    await host.run([...inside, "dhclient", "-r", "-v", "-sf", "/tmp/script", "eth0"], { mayFail: true });
     await process.ended;
   },
   bound: /did BOUND/,
@@ -65,7 +65,9 @@ const dhcpcd: Client = {
   start: (host) =>
     host.spawn(contained(`echo "did $reason $new_ip_address"`, "dhcpcd -B -4 -A -d -c /tmp/script eth0")),
   release: async (host, process) => {
-    await host.run(["nsenter", "-m", "-t", String(process.pid), "dhcpcd", "-4", "-k", "eth0"]);
+    await host.run(["nsenter", "-m", "-t", String(process.pid), "dhcpcd", "-4", "-k", "eth0"], {
+      mayFail: true,
+    });
     await process.ended;
   },
   bound: /did BOUND/,

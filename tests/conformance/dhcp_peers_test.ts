@@ -189,6 +189,12 @@ const apart = [
   "error_message",
 ];
 
+/** A lease time as it is without the seconds that dhcpd's write to etcd has taken, ten at most. */
+function asLong(time: readonly unknown[] | undefined): readonly unknown[] | undefined {
+  const [seconds] = time ?? [];
+  return typeof seconds === "number" && seconds >= 3590 && seconds < 3600 ? [3600] : time;
+}
+
 function compared(answer: Answer | null | undefined): Compared {
   if (!answer) return { answered: false };
   const { toMac, to, port, ciaddr, yiaddr, siaddr, giaddr, flags } = answer;
@@ -196,7 +202,7 @@ function compared(answer: Answer | null | undefined): Compared {
   return {
     ...{ answered: true, toMac, to, port, ciaddr, yiaddr, siaddr, giaddr, broadcast: flags === broadcast },
     type: options.get("message-type"),
-    leaseTime: options.get("lease_time"),
+    leaseTime: asLong(options.get("lease_time")),
     options: [...options].filter(([name]) => !apart.includes(name)).sort(),
   };
 }

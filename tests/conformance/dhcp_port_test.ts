@@ -93,7 +93,8 @@ for (const [name, { command, says, warns }] of Object.entries(peers)) {
       // ISC's gives the highest address first.
       assert.deepEqual(theirs.map((answer) => (answer as unknown[])[0]), Array(3).fill("10.8.0.1"));
       assert.deepEqual(replica.server.contested, []);
-      const lines = replica.lines.filter((line) => / (WARN|ERROR) /.test(line));
+      // A busy machine's etcd may be warned of as well.
+      const lines = replica.lines.filter((line) => / (WARN|ERROR) (?!.*\betcd\b)/.test(line));
       assert.equal(lines.length, first === name && warns ? 1 : 0, lines.join(""));
       if (first === name && warns) assert.match(lines[0] ?? "", warns);
     });

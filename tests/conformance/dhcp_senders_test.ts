@@ -31,21 +31,42 @@ Deno.test("a neighbour's RELEASE or DECLINE in a client's name is ignored and co
   await until("it has its lease", (see) => see(lab.view.member(mac)?.ip4) === "10.0.0.10");
   const release = { type: "release", mac, ciaddr: "10.0.0.10", to: "10.0.0.1", options: [server] };
   const decline = { type: "decline", mac, options: [["requested_addr", "10.0.0.10"] as const, server] };
-  await scapy(neighbour, [
-    { ...release, from: "10.0.0.66", fromMac: thief },
-    { ...release, from: "10.0.0.10", fromMac: thief },
-    { ...release, from: "10.0.0.66" },
-    { ...release, giaddr: "10.0.0.1", fromMac: thief },
-    { ...decline, fromMac: thief },
-    { ...decline, giaddr: "10.0.0.1", fromMac: thief },
-  ]);
   const { counts } = replica.server;
-  await until("all have come", (see) => see(counts.release + counts.decline) === 6);
-  assert.equal(counts.ignored["wrong-sender"], 6);
+  const seen = () =>
+    [counts.release + counts.decline, counts.ignored["wrong-sender"], counts.ignored.late] as const;
+  for (let tries = 1;; tries++) {
+    const before = seen();
+    const since = () => seen().map((count, i) => count - (before[i] ?? 0));
+    await scapy(neighbour, [
+      { ...release, from: "10.0.0.66", fromMac: thief },
+      { ...release, from: "10.0.0.10", fromMac: thief },
+      { ...release, from: "10.0.0.66" },
+      { ...release, giaddr: "10.0.0.1", fromMac: thief },
+      { ...decline, fromMac: thief },
+      { ...decline, giaddr: "10.0.0.1", fromMac: thief },
+    ]);
+    await until("all have come", (see) => {
+      const [taken = 0, , late = 0] = see(since());
+      return taken + late === 6;
+    });
+    if (since()[2] === 0) {
+      assert.deepEqual(since(), [6, 6, 0]);
+      break;
+    }
+    assert.ok(tries < 5, "on a busy machine some waited too long in the socket, each time");
+  }
   assert.equal(lab.view.member(mac)?.ip4, "10.0.0.10");
-  await scapy(client, [{ ...release, from: "10.0.0.10" }]);
-  await until("its own release counts", (see) => see(lab.view.member(mac)) === undefined);
+  await released(lab, () => scapy(client, [{ ...release, from: "10.0.0.10" }]));
 });
+
+/** Sends a RELEASE until it counts: it has no answer, and dhcpd drops one that has waited for long. */
+async function released(lab: DhcpLab, send: () => unknown): Promise<void> {
+  const isFree = () => lab.view.member(mac) === undefined;
+  await until("the release counts", async () => {
+    await send();
+    return await until("it is free", isFree, 5_000).then(() => true, () => false);
+  });
+}
 
 /** Sends a client's RELEASE of 10.0.0.10 from a host, at once: nothing is awaited. */
 function sendRelease(host: LabHost): void {
@@ -84,8 +105,7 @@ Deno.test("a RELEASE that waited for more than 2 s in a stopped dhcpd's socket i
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
   await until("it has come", (see) => see(replica.server.counts.ignored.late) === 1);
   assert.equal(replica.server.counts.release, 0);
-  sendRelease(client);
-  await until("one in time counts", (see) => see(lab.view.member(mac)) === undefined);
+  await released(lab, () => sendRelease(client));
 });
 
 Deno.test("an address is given to another client a second or more after the end of the lease that was told", async () => {
@@ -113,12 +133,14 @@ Deno.test("an address is given to another client a second or more after the end 
     const client = await lab.client("client", mac), next = await lab.client("next", "00:00:99:00:00:02");
     const options = [["requested_addr", "10.0.0.10"], server] as const;
     const [ack] = await scapy(client, [{ type: "request", mac, options }]);
-    assert.deepEqual(option(ack ?? null, "lease_time"), [3]);
+    // dhcpd takes off the seconds that its write to etcd has taken.
+    const seconds = Number(option(ack ?? null, "lease_time")?.[0]);
+    assert(seconds >= 1 && seconds <= 3, `${seconds} s`);
     const discover = { type: "discover", mac: "00:00:99:00:00:02", timeout: 0.5, tries: 1 };
     const offers = await scapy(next, Array.from({ length: 40 }, () => discover));
     const first = offers.find((offer) => offer !== null);
     assert(first && ack);
-    assert(first.at - ack.at >= 3 + 1, `${first.at - ack.at} s after an ACK of 3 s`);
+    assert(first.at - ack.at >= seconds + 1, `${first.at - ack.at} s after an ACK of ${seconds} s`);
   } finally {
     await sweeper.stop();
   }

@@ -144,8 +144,8 @@ async function compare(command: (folder: string, port: number) => Promise<string
     });
     await using ours = await DnsLab.create(fill);
     const sent = queries();
-    const theirs = await queryAll(port, sent);
-    const answers = await queryAll(ours.port, sent);
+    const theirs = await queryAll(port, sent, 60_000);
+    const answers = await queryAll(ours.port, sent, 60_000);
     answers.forEach((answer, i) => {
       const query = sent[i];
       const expected = theirs[i];

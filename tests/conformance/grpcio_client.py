@@ -48,7 +48,7 @@ def reflect(version, field, text):
     method = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
     ask = channel.stream_stream(method, lambda b: b, lambda b: b)
     question = varint(field * 8 + 2) + varint(len(text)) + text.encode()
-    return dict(fields(next(iter(ask(iter([question]), timeout=10)))))
+    return dict(fields(next(iter(ask(iter([question]), timeout=60)))))
 
 
 FILE_CONTAINING_SYMBOL, LIST_SERVICES = 4, 7
@@ -89,7 +89,7 @@ def call(method, request=None, **named):
         lambda m: m.SerializeToString(),
         factory.GetPrototype(rpc.output_type).FromString,
     )
-    return stub(request or factory.GetPrototype(rpc.input_type)(**named), timeout=10)
+    return stub(request or factory.GetPrototype(rpc.input_type)(**named), timeout=60)
 
 
 def refused(method, **named):
@@ -106,7 +106,7 @@ def members(net):
 
 health = channel.unary_unary("/grpc.health.v1.Health/Check", lambda b: b, lambda b: b)
 for name in ("", "nex.Nex"):
-    print("health", name or "server", dict(fields(health(varint(10) + varint(len(name)) + name.encode(), timeout=10)))[1])
+    print("health", name or "server", dict(fields(health(varint(10) + varint(len(name)) + name.encode(), timeout=60)))[1])
 
 # A capitalised field name, messages in messages, repeated ones, uint64.
 call("AddNetwork", network=message["Network"](

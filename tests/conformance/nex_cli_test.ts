@@ -164,6 +164,8 @@ range4:      10.0.0.10-10.0.0.254
     async () => {
       const table = async () =>
         (await $("get", "network", "mini")).stdout + (await $("get", "members", "mini")).stdout;
+      // nexd shows what etcd has had removed a moment later.
+      await until("the lease before is gone", async (see) => !see(await table()).includes("("));
       const before = await table();
       await using lease = await leaseOf(nexd.etcd.endpoint, "00:00:22:22:00:01", 3600);
       void lease;

@@ -95,7 +95,7 @@ channel = grpc.insecure_channel(sys.argv[1])
 def call(method, request=None, **fields):
     asks, answers = (getattr(nex, name) for name in RPCS[method])
     stub = channel.unary_unary(f"/nex.Nex/{method}", lambda m: m.SerializeToString(), answers.FromString)
-    return stub(request or asks(**fields), timeout=10)
+    return stub(request or asks(**fields), timeout=60)
 
 
 def refused(method, request=None, **fields):

@@ -171,8 +171,11 @@ Deno.test("A store with a key that is not understood stays as it is until an ope
   assert.equal(await services.dig("whiskey.mini.net"), "10.0.0.10");
   assert.match(await services.nex("get", "members", "mini"), /tango\.mini\.net +10\.0\.0\.11/);
   const named = new RegExp(`${key}.*no key of a layout of Nex that is known`);
-  const status = (await services.status()).services.filter(({ service }) => /nexd|dnsd/.test(service));
-  assert.equal(status.length, 2);
+  let status: Awaited<ReturnType<typeof services.status>>["services"] = [];
+  await until("both say how they are", async (see) => {
+    status = see(await services.status()).services.filter(({ service }) => /nexd|dnsd/.test(service));
+    return status.length === 2 && status.every(({ reachable }) => reachable);
+  });
   for (const { ready, problems } of status) {
     assert.equal(ready, false);
     assert.match(problems[0]?.what ?? "", named);
