@@ -19,14 +19,15 @@ Deno.test("what a check finds missing since the agent has yet to write it is not
   const interfaces: ReadonlySet<string> = new Set();
   const underlay = { name: "eth0", interfaces, check: () => Promise.resolve() };
   const vteps = new VtepAdmission(() => context, { underlay, notifications: { add: () => assert.fail() } });
-  // The kernel: what is in the sets, and a write of which the end can be waited for.
-  let elements: ReadonlySet<string> | undefined, hold: Promise<void> | undefined;
+  // The kernel: what is in the sets, and a write that can be held up.
+  let elements: ReadonlySet<string> | undefined, isHeld = false;
+  const held = Promise.withResolvers<void>();
   Object.assign(vteps.table, {
     watch: () => undefined,
     read: () => Promise.resolve(elements && { isSound: true, elements }),
     make: (_: unknown, wanted: ReadonlySet<string>) => Promise.resolve(elements = new Set(wanted)),
     change: async (add: ReadonlySet<string>, remove: ReadonlySet<string>) => {
-      await hold;
+      if (isHeld) await held.promise;
       elements = elements?.union(add).difference(remove);
     },
   });
@@ -45,8 +46,7 @@ Deno.test("what a check finds missing since the agent has yet to write it is not
   await vteps.start();
 
   // A check waits for a write; meanwhile another host comes.
-  const held = Promise.withResolvers<void>();
-  hold = held.promise;
+  isHeld = true;
   put(3);
   const first = vteps.widen(known);
   await Promise.resolve();
