@@ -109,7 +109,13 @@ function unreachable(name: string, error: AgentUnavailable, certificate: Uint8Ar
  * @throws Refusal "not-found", and "conflict" where several have the name
  */
 export async function findOverlay(agent: AgentClient, wanted: string): Promise<Network> {
-  const networks = (await agent.networks()).networks ?? [];
+  const list = async () => (await agent.networks()).networks ?? [];
+  let networks = await list();
+  if (!networks.some(({ name, known_as, id }) => [name, known_as, id].includes(wanted))) {
+    // Asked for a name that it does not know, the agent asks etcd, and has learnt then what another host has just made.
+    await agent.networks({ name: wanted });
+    networks = await list();
+  }
   const exact = networks.find(({ known_as, id }) => known_as === wanted || id === wanted.toLowerCase());
   if (exact) return exact;
   const [found, ...others] = networks.filter(({ name }) => name === wanted);

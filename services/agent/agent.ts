@@ -9,7 +9,7 @@ import { networkProblem } from "../overlay/faults.ts";
 import { findNetwork, planCreateNetwork, planDeleteNetwork } from "../overlay/networks.ts";
 import { unusableAddress } from "../overlay/ranges.ts";
 import { namedRecord } from "../overlay_names/names.ts";
-import { change, confirmedRead } from "../store/change.ts";
+import { change, confirm, confirmedRead } from "../store/change.ts";
 import { PlanBuilder } from "../store/plan_builder.ts";
 import type { EndpointRecord, NetworkRecord } from "../store/sand_records.ts";
 import type {
@@ -78,8 +78,11 @@ export class Agent implements AgentApi {
     this.#maker = { context, workers, names: options.names ?? new VethNames() };
   }
 
-  networks(): NetworkRecord[] {
-    return [...this.#context.view.networks()];
+  async networks(name?: string): Promise<NetworkRecord[]> {
+    const { store, view } = this.#context;
+    const found = () => [...view.networks()].filter((network) => !name || network.name === name);
+    if (name && !found().length) await confirm(store);
+    return found();
   }
 
   network(id: string): Promise<NetworkRecord> {

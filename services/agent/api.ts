@@ -16,7 +16,8 @@ export type { PathReport, UnknownMachine };
 
 /** The agent's operations behind its HTTP API; every method throws a Refusal whose sentence is the response's error. */
 export interface AgentApi {
-  networks(): NetworkRecord[];
+  /** All networks, or those of that name; that none has it is said as etcd itself confirms. */
+  networks(name?: string): Promise<NetworkRecord[]>;
   /** The names of networks, by id, as far as they have one. */
   networkNames(): ReadonlyMap<string, string>;
   /** Throws Refusal "not-found". */

@@ -20,7 +20,7 @@ import {
 /** Hosts that are asked for what is no endpoint. */
 const MOST_HOSTS = 16;
 /** How long an agent may take, in ms. */
-export const PATIENCE = 3500;
+export const PATIENCE = 6000;
 
 /** A part of the steps, with what it is about. */
 export interface Part {

@@ -43,8 +43,8 @@ Deno.test("pipelined requests whose answers are not read hold their client back,
   await using certs = await certificates();
   const tls = await materialOf(certs, "server"), clientTls = await materialOf(certs, "client");
   const networks = Array.from({ length: 100 }, () => network);
-  await using plain = await testServer(fakeApi({ networks: () => networks }));
-  await using secure = await testServer(fakeApi({ networks: () => networks }), { tls });
+  await using plain = await testServer(fakeApi({ networks: () => Promise.resolve(networks) }));
+  await using secure = await testServer(fakeApi({ networks: () => Promise.resolve(networks) }), { tls });
   const { log } = keptLog(), listen = { host: "127.0.0.1", port: 0 };
   const addresses = { listen: [listen], otherwise: undefined, also: [], told: listen };
   const docker = serveDocker({} as DockerApi, { addresses, tls: undefined, log });

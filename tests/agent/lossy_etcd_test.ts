@@ -75,4 +75,14 @@ Deno.test("questions to etcd that are lost", async (t) => {
       await lab.agree();
     },
   );
+
+  await t.step("a network that another host has just made is found by its name", async () => {
+    const answers = ["INPUT", "-p", "tcp", "--sport", "2379", "-j", "DROP"];
+    await h1.host.run(["iptables", "-I", ...answers]);
+    const { id } = await lab.host(2).api.createNetwork({ name: "new" });
+    const found = h1.api.networks({ name: "new" });
+    // What etcd has sent comes again a moment later, as TCP does it.
+    await h1.host.run(["iptables", "-D", ...answers]);
+    assert.deepEqual((await found).map((network) => network.id), [id]);
+  });
 });

@@ -228,14 +228,19 @@ async function kills({ lab, host, runtime, network }: Made): Promise<void> {
     const config: Json = { ...list.plugins[0], agent, cniVersion: VERSION, name: list.name };
     return { attachment, relay, config };
   });
-  const took = await Promise.all(lanes.map(async ({ attachment, config }) => {
-    const began = performance.now();
-    await runtime.call("ADD", config, environmentOf(attachment));
-    const ms = performance.now() - began;
-    await runtime.call("DEL", config, environmentOf(attachment));
-    return ms;
-  }));
-  const longest = 2 * Math.max(...took);
+  const most: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const took = await Promise.all(lanes.map(async ({ attachment, config }) => {
+      const began = performance.now();
+      await runtime.call("ADD", config, environmentOf(attachment));
+      const ms = performance.now() - began;
+      await runtime.call("DEL", config, environmentOf(attachment));
+      return ms;
+    }));
+    most.push(Math.max(...took));
+  }
+  // What a busy machine holds up for long once would have the plugins end before they are killed.
+  const longest = 2 * Math.min(...most);
   const ended = { killed: 0, done: 0, refused: [] as string[] };
   const round = async (i: number, { attachment, relay, config }: typeof lanes[number]) => {
     for (const command of ["ADD", ...i % 2 ? ["DEL"] : []]) {

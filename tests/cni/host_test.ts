@@ -5,7 +5,7 @@ import { libc } from "../../ffi/libc.ts";
 import { openNamespace } from "../../ffi/netns.ts";
 import { type Failpoint, hostFailpoints } from "../../services/agent/failpoints.ts";
 import { curl } from "../lab/curl.ts";
-import type { LabHost } from "../lab/host.ts";
+import { type LabHost, run } from "../lab/host.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { OverlayHost } from "../lab/overlay_host.ts";
 import { pings, reaches } from "../lab/overlay_traffic.ts";
@@ -327,6 +327,12 @@ async function silence({ lab, h1, runtime }: Made) {
   await lab.agree();
 }
 
+/** Removes a namespace as `ip netns delete` does it, also while an agent has it open. */
+async function removeNamespace(path: string): Promise<void> {
+  await run(["umount", "--lazy", path]);
+  await Deno.remove(path);
+}
+
 async function portGone({ lab, h1, runtime, start, dieAt }: Made) {
   const network = await h1.api.createNetwork({ name: "blue" });
   const list = runtime.list("blue", "1.1.0", { hostInterface: true });
@@ -347,7 +353,7 @@ async function portGone({ lab, h1, runtime, start, dieAt }: Made) {
   const { id } = await deletePort();
   await assert.rejects(h1.api.deleteEndpoint(id));
   await until("the agent dies", () => !h1.running);
-  await h1.host.run(["umount", h1.namespaceOf(network.id)]);
+  await removeNamespace(h1.namespaceOf(network.id));
   await start();
   await lab.agree();
   assert.equal((await two.container.run(["ip", "-br", "link"])).stdout.trim().split("\n").length, 1);
@@ -392,7 +398,7 @@ async function drifts({ lab, h1, h2, runtime, start }: Made) {
     "the outer end deleted": () => host("ip", "link", "delete", outer),
     "the outer end down": () => host("ip", "link", "set", outer, "down"),
     "the outer end's MTU": () => host("ip", "link", "set", outer, "mtu", "1300"),
-    "the namespace deleted": () => host("umount", overlay),
+    "the namespace deleted": () => removeNamespace(overlay),
   };
   const right = async () => {
     await lab.agree();

@@ -67,7 +67,7 @@ Deno.test("Docker's containers are taken over from an old agent, and follow the 
       await docker.detached("c2", "blue", "sleep 1000");
       await docker.docker("rm", "--force", "c1");
       const remove = "while :; do ip link del br0 2>/dev/null; done";
-      const within = ["nsenter", `--net=${h1.namespaceOf(id)}`, "timeout", "1", "sh", "-c", remove];
+      const within = ["nsenter", `--net=${h1.namespaceOf(id)}`, "timeout", "0.5", "sh", "-c", remove];
       const removing = run(within, { mayFail: true });
       await docker.detached("c1", "blue", "sleep 1000").finally(() => removing);
       await until(

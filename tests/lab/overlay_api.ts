@@ -62,8 +62,8 @@ export class Api {
     });
   }
 
-  async networks(): Promise<readonly ApiNetwork[]> {
-    return (await this.#client.networks()).networks ?? [];
+  async networks(filter: { readonly name?: string } = {}): Promise<readonly ApiNetwork[]> {
+    return (await this.#client.networks(filter)).networks ?? [];
   }
 
   async network(id: string): Promise<ApiNetwork> {

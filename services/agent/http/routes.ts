@@ -80,8 +80,7 @@ const routes = {
   },
   "/networks": {
     async GET({ api }, { query }) {
-      const name = query.get("name");
-      const networks = (await api().networks()).filter((network) => !name || network.name === name);
+      const networks = await api().networks(query.get("name") ?? undefined);
       const names = api().networkNames();
       const shown = await Promise.all(
         networks.map(async (network) =>

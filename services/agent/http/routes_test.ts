@@ -82,7 +82,7 @@ Deno.test("GET /ways/ID tells of an address, which must be one", async () => {
 Deno.test("a network that is broken or being deleted is shown so, by its own id too", async () => {
   const trouble = () => ({ broken: "no range", deleting: ["h9"] });
   const odd = { ...network, id: "victim", broken: "stored by another program" };
-  const api = { trouble, networks: () => [odd], network: () => odd };
+  const api = { trouble, networks: () => Promise.resolve([odd]), network: () => odd };
   const { body: { networks } } = await call("GET", "/networks", "", api);
   const [shown] = networks as Record<string, unknown>[];
   assert.deepEqual([shown?.broken, shown?.deleting, shown?.pending_hosts], ["no range", true, ["h9"]]);

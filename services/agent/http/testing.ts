@@ -67,7 +67,7 @@ export function fakeApi(given: Partial<AgentApi> = {}): AgentApi {
     return network;
   };
   return {
-    networks: () => [network],
+    networks: (name) => Promise.resolve([network].filter((it) => !name || it.name === name)),
     networkNames: () => new Map(),
     network: found,
     trouble: () => ({}),

@@ -188,9 +188,8 @@ export class NetworkWorker {
 
   /** Creates an endpoint's veth for Docker to take: see {@link handOver}. */
   async handOver(endpoint: string, activation: Activation): Promise<void> {
-    if (this.#retries.isPassing) await this.bring();
-    // No run may come in between: a comparison would find a veth that etcd does not know of, and remove it.
-    while (this.#running) await this.#running;
+    // No run may come in between: a comparison would find a veth that etcd does not know of, and remove it. One may fail now.
+    while (this.#running || (this.#retries.isPassing && !this.#closed)) await (this.#running ?? this.bring());
     const handing = handOver(this.#network, this.#applier, endpoint, activation, {
       isSetUp: this.#network.steady && !this.#closed,
       problem: this.#problems.network[0],
