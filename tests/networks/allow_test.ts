@@ -1,5 +1,6 @@
 /** Addresses that several containers may use: one moves between two hosts, as keepalived moves it, with ARP by busybox's arping. */
 import assert from "node:assert/strict";
+import { delay } from "../../services/common/async.ts";
 import { OverlayLab } from "../lab/overlay.ts";
 import type { Attached } from "../lab/overlay_host.ts";
 import { pings } from "../lab/overlay_traffic.ts";
@@ -43,10 +44,10 @@ Deno.test("an address that several containers may use moves between hosts", asyn
   const device = ({ endpoint }: Attached) => endpoint.target_veth_name;
   const take = async (at: Attached) => {
     await at.container.run(["ip", "address", "add", `${SHARED}/24`, "dev", device(at)]);
-    await at.container.run(["busybox", "arping", "-U", "-c", "1", "-I", device(at), SHARED], {
-      mayFail: true,
-    });
+    await announce(at);
   };
+  const announce = (at: Attached) =>
+    at.container.run(["busybox", "arping", "-U", "-c", "1", "-I", device(at), SHARED], { mayFail: true });
   const leave = (at: Attached) =>
     at.container.run(["ip", "address", "del", `${SHARED}/24`, "dev", device(at)]);
   /** Where a container's frames for the address go. */
@@ -79,6 +80,25 @@ Deno.test("an address that several containers may use moves between hosts", asyn
       await reached(to);
     }
   });
+
+  await t.step(
+    "what is announced again before etcd has answered does not count against a later holder",
+    async () => {
+      const answers = ["INPUT", "-p", "tcp", "--sport", "2379", "-j", "DROP"];
+      await leave(one);
+      await h2.host.run(["iptables", "-I", ...answers]);
+      await take(two);
+      await announce(two);
+      await h2.host.run(["iptables", "-D", ...answers]);
+      await reached(two);
+      await leave(two);
+      await take(one);
+      await reached(one);
+      // The second announcement is looked at when a second has passed since the first one was written.
+      await delay(1500);
+      await reached(one);
+    },
+  );
 
   await t.step("a container that may not use it cannot take it", async () => {
     const key = `/sc-net/strand/net/${id}/held/${SHARED}`, before = (await lab.kv.under(key)).get(key);

@@ -45,8 +45,8 @@ interface Watch {
 interface Written {
   next?: {
     readonly endpoint: string;
-    /** The holder when this one announced itself. */
-    readonly holder: string | undefined;
+    /** The revision of the holder's record when this one announced itself. The holder may have changed and be the same again. */
+    readonly revision: number;
   };
 }
 
@@ -178,25 +178,24 @@ export class HeldAddresses implements NetworksPart {
   }
 
   #take(network: string, address: number, { id }: OverlayEndpoint): void {
-    const written = this.#written.get(`${network} ${address}`), holder = this.#holderOf(network, address);
+    const written = this.#written.get(`${network} ${address}`);
     // A machine may announce itself only once: it is taken when the gap is over.
-    if (written) written.next = { endpoint: id, holder };
-    else if (holder !== id) void this.#write(network, address, id);
+    if (written) written.next = { endpoint: id, revision: this.#guard(network, address).modRevision };
+    else if (this.#holderOf(network, address) !== id) void this.#write(network, address, id);
   }
 
   async #write(network: string, address: number, id: string): Promise<void> {
     const { view, store, storeGuard, log } = this.context();
-    const text = `${Ip.from4(address)}`,
-      slot = `${network} ${address}`,
-      key = view.keys.heldAddress(network, text);
+    const slot = `${network} ${address}`;
     const written: Written = {};
     this.#written.set(slot, written);
     const plan = () => {
       storeGuard.assertNotHeld();
       const endpoint = view.endpoint(id);
       if (!endpoint || this.#holderOf(network, address) === id) return undefined;
-      return new PlanBuilder().guard(view.guard(view.keys.networkEndpoint(network, id)), view.guard(key))
-        .put(key, writeSandRecord({ endpoint: id })).plan();
+      const held = this.#guard(network, address);
+      return new PlanBuilder().guard(view.guard(view.keys.networkEndpoint(network, id)), held)
+        .put(held.key, writeSandRecord({ endpoint: id })).plan();
     };
     try {
       await change(store, plan, { unconfirmed: true });
@@ -204,7 +203,9 @@ export class HeldAddresses implements NetworksPart {
       if (this.#once.due(`written ${network}`)) {
         log.warn(
           { network },
-          `the new holder of ${text}, endpoint ${id}, could not be written to etcd: ${messageOf(error)}`,
+          `the new holder of ${Ip.from4(address)}, endpoint ${id}, could not be written to etcd: ${
+            messageOf(error)
+          }`,
         );
       }
     }
@@ -214,10 +215,17 @@ export class HeldAddresses implements NetworksPart {
     if (!next || next.endpoint === now || this.#closing.signal.aborted) return;
     // If another host has written since, this observation is older than that.
     // It is not waited for: two machines that contend for ever would have each write wait for all that follow.
-    if (now === id || now === next.holder) void this.#write(network, address, next.endpoint);
+    const { modRevision } = this.#guard(network, address);
+    if (now === id || modRevision === next.revision) void this.#write(network, address, next.endpoint);
   }
 
   #holderOf(network: string, address: number): string | undefined {
     return this.context().view.space(network).allowed.holderOf(address);
+  }
+
+  /** The record of the holder in etcd, as this host knows it. */
+  #guard(network: string, address: number) {
+    const { view } = this.context();
+    return view.guard(view.keys.heldAddress(network, `${Ip.from4(address)}`));
   }
 }
