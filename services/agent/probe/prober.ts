@@ -87,7 +87,8 @@ export class Prober implements ProberPart {
     const isSame = this.context().view.network(network)?.vxlan_vni === PROBE_VNI;
     // Each tick tests once whether a network has this VNI, not for each of a thousand networks.
     if (isSame || !this.#device?.fits(this.options())) await this.#make(performance.now());
-    const answers = this.#device !== undefined;
+    // Once probing has ended, the kernel goes on answering as it did.
+    const answers = this.#closing.signal.aborted ? this.#told === true : this.#device !== undefined;
     // Where it has changed, the next tick has all networks publish it.
     this.#told ??= answers;
     const isProbed = this.#isProbed(network);
@@ -212,9 +213,10 @@ export class Prober implements ProberPart {
     this.#log();
   }
 
-  /** Creates the device when this host has a network, and removes it otherwise. */
-  #make(now: number): Promise<void> {
-    return this.#making ??= this.#made(now).finally(() => this.#making = undefined);
+  /** Creates the device when this host has a network, and removes it otherwise. The next tick sets the peers of a new one. */
+  async #make(now: number): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    await (this.#making ??= this.#made(now).finally(() => this.#making = undefined));
   }
 
   async #made(now: number): Promise<void> {
